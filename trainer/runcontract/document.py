@@ -1,0 +1,149 @@
+"""Reads a YAML or JSON document that a person wrote, and turns what is wrong with it into faults with paths.
+
+The loader is PyYAML's safe one, narrowed: a size limit before parsing, no aliases (they are how a small file becomes a huge
+one), no duplicate keys, no dates made out of strings, and `3e-4` is a number as it is for Kubernetes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from runcontract.base import FIELD_FAULTS
+from runcontract.faults import ConfigurationFault, Fault, shortened
+
+MAX_DOCUMENT_BYTES = 1 << 20
+MAX_DEPTH = 32
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader without aliases, duplicate keys, timestamps or unbounded depth."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed", self.peek_event().start_mark)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise yaml.composer.ComposerError(None, None, f"deeper than {MAX_DEPTH} levels", self.peek_event().start_mark)
+        try:
+            return super().compose_node(parent, index)  # type: ignore[no-untyped-call, no-any-return]
+        finally:
+            self.depth -= 1
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is not text", key_node.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The mapping in the YAML file at `path`; raises `ConfigurationFault` that names the file and the line."""
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes > MAX_DOCUMENT_BYTES:
+            raise ConfigurationFault(
+                Fault(where=str(path), found=f"{size_bytes} bytes", expected=f"at most {MAX_DOCUMENT_BYTES} bytes")
+            )
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationFault(
+            Fault(where=str(path), found=error.strerror or str(error), expected="a file that can be read")
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationFault(
+            Fault(where=str(path), found=f"byte {error.start} is not UTF-8", expected="a text file in UTF-8")
+        ) from error
+    return parse_document(text, where=str(path))
+
+
+def parse_document(text: str, *, where: str) -> dict[str, Any]:
+    """The mapping in `text`; `where` names its origin in faults."""
+    try:
+        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a narrowed SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise ConfigurationFault(
+            Fault(where=f"{where}:{line}", found=error.problem or "a syntax error", expected="one valid YAML document")
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigurationFault(Fault(where=where, found=shortened(str(error)), expected="one valid YAML document")) from error
+    if not isinstance(value, dict):
+        raise ConfigurationFault(
+            Fault(where=where, found=shortened(value), expected="a mapping of keys to values at the top of the document")
+        )
+    return value
+
+
+def parse_model(model: type[_Model], document: Any, *, where: str = "") -> _Model:
+    """`document` as a `model`, strictly: text is not taken for a number, and only camelCase keys count.
+
+    Raises `ConfigurationFault` with every fault in the document, each with its path below `where`.
+    """
+    try:
+        # JSON mode: strict, yet a list may become a tuple and text an enum, as in a document they must.
+        return model.model_validate_json(json.dumps(document), strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        raise ConfigurationFault(*(fault for detail in details for fault in _faults(detail, where))) from error
+
+
+def _faults(detail: Any, where: str) -> Iterator[Fault]:
+    path = where
+    for part in detail["loc"]:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    if detail["type"] != FIELD_FAULTS:
+        yield _fault(detail, path)
+        return
+    for fault in detail["ctx"]["faults"]:
+        yield Fault(
+            where=f"{path}.{fault['field']}" if path else fault["field"],
+            found=shortened(fault["found"]),
+            expected=fault["expected"],
+            action=fault["action"],
+        )
+
+
+def _fault(detail: Any, path: str) -> Fault:
+    expected = str(detail["msg"])
+    match detail["type"]:
+        case "missing":
+            return Fault(where=path, found="nothing", expected="a value: this field is required")
+        case "extra_forbidden":
+            return Fault(
+                where=path, found=shortened(detail["input"]), expected="no such field", action="Check its spelling and place."
+            )
+        case "value_error":
+            expected = expected.removeprefix("Value error, ")
+        case _:
+            expected = expected[:1].lower() + expected[1:]
+    return Fault(where=path or "document", found=shortened(detail["input"]), expected=expected)
+
+
+def dump_document(value: Any) -> str:
+    """`value` as YAML with keys in their given order, and text that stays readable."""
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)

@@ -1,0 +1,39 @@
+"""What holds for every test: threads, the cache's place, and how hypothesis searches.
+
+The order is random: pytest-randomly prints its seed, `--randomly-seed=N` repeats an order, and
+`-p no:randomly` keeps the order of the files. Helpers that tests import go to tests/support.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+# Before anything imports torch: workers with a thread for each core would fight for the cores.
+# Subprocesses inherit it, so results don't depend on the number of workers either.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+# Nothing that a test runs may reach for a model hub.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lightcompute"
+
+# A machine that shares its cores makes any deadline a coin toss; pytest-timeout catches what hangs.
+_COMMON = settings(
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+    database=DirectoryBasedExampleDatabase(_CACHE / "hypothesis"),
+)
+settings.register_profile("person", _COMMON)
+# The same examples each time: a red build is about the change, never about luck.
+settings.register_profile("ci", _COMMON, derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "person")
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The folder that holds pyproject.toml."""
+    return Path(__file__).resolve().parent.parent

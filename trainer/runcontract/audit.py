@@ -18,8 +18,12 @@ class Hardware(ReportModel):
     cpu_count: int = Field(ge=1, description="Processors that the process may use.")
     threads: int = Field(ge=1, description="Threads that PyTorch computes with.")
     memory_bytes: int = Field(ge=0, description="Memory of the machine or of the container.")
-    devices: tuple[str, ...] = Field(default=(), max_length=64, description="Names of the accelerators.")
-    instruction_sets: tuple[str, ...] = Field(default=(), max_length=64, description="Vector extensions that PyTorch reports.")
+    devices: tuple[str, ...] = Field(
+        default=(), max_length=64, description="Names of the accelerators."
+    )
+    instruction_sets: tuple[str, ...] = Field(
+        default=(), max_length=64, description="Vector extensions that PyTorch reports."
+    )
 
 
 class Audit(ReportModel):
@@ -31,14 +35,28 @@ class Audit(ReportModel):
     attempt: int = Field(ge=1, description="Number of the attempt.")
     started_time: datetime = Field(description="Start of the attempt.")
     command: tuple[str, ...] = Field(max_length=256, description="Arguments of the process.")
-    packages: dict[str, str] = Field(description="Version of every installed Python package that training uses.")
+    packages: dict[str, str] = Field(
+        description="Version of every installed Python package that training uses."
+    )
     python: str = Field(max_length=200, description="Version of Python.")
     platform: str = Field(max_length=300, description="Operating system and C library.")
     hardware: Hardware = Field(description="The machine.")
-    git_commit: str | None = Field(default=None, max_length=64, description="Commit of the source, with `-dirty` when it was changed; none outside a checkout.")
-    image_digest: str | None = Field(default=None, max_length=200, description="Digest of the container image, where the supervisor told it.")
-    seeds: dict[str, int] = Field(description="PYTHONHASHSEED, GLOBAL_SEED and the order's seed, as in force.")
-    environment: dict[str, str] = Field(description="Variables that change numbers (threads, allocator, determinism).")
+    git_commit: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Commit of the source, with `-dirty` when it was changed; none outside a checkout.",
+    )
+    image_digest: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Digest of the container image, where the supervisor told it.",
+    )
+    seeds: dict[str, int] = Field(
+        description="PYTHONHASHSEED, GLOBAL_SEED and the order's seed, as in force."
+    )
+    environment: dict[str, str] = Field(
+        description="Variables that change numbers (threads, allocator, determinism)."
+    )
     deterministic: bool = Field(description="Whether PyTorch was held to deterministic algorithms.")
     order_sha256: str = Field(max_length=64, description="Hash of order.yaml.")
     configuration_hash: str = Field(max_length=64, description="Hash of what decides the numbers.")

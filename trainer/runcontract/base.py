@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-API_VERSION = "lightcompute.dev/v1alpha1"
+ApiVersion = Literal["lightcompute.dev/v1alpha1"]
+API_VERSION: Final = "lightcompute.dev/v1alpha1"
 FIELD_FAULTS = "field_faults"
 """Type of the pydantic error that carries `FieldFault`s in its context."""
 
@@ -59,5 +60,8 @@ def refuse(*faults: FieldFault | None) -> None:
     """Raises, from a model validator, the faults among `faults`; None stands for a check that passed."""
     found = [asdict(fault) for fault in faults if fault is not None]
     if found:
-        text = "; ".join(f"{fault['field']}: found {fault['found']!r}, expected {fault['expected']}" for fault in found)
+        text = "; ".join(
+            f"{fault['field']}: found {fault['found']!r}, expected {fault['expected']}"
+            for fault in found
+        )
         raise PydanticCustomError(FIELD_FAULTS, "{text}", {"text": text, "faults": found})

@@ -31,33 +31,50 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed", self.peek_event().start_mark)
+            raise yaml.composer.ComposerError(
+                None, None, "aliases (*name) are not allowed", self.peek_event().start_mark
+            )
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise yaml.composer.ComposerError(None, None, f"deeper than {MAX_DEPTH} levels", self.peek_event().start_mark)
+            raise yaml.composer.ComposerError(
+                None, None, f"deeper than {MAX_DEPTH} levels", self.peek_event().start_mark
+            )
         try:
-            return super().compose_node(parent, index)  # type: ignore[no-untyped-call, no-any-return]
+            return super().compose_node(parent, index)
         finally:
             self.depth -= 1
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is not text", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is not text", key_node.start_mark
+                )
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
 
+# What JSON has and no more; a `!!binary`, `!!set` or `!!timestamp` ends in the constructor for unknown tags.
+_Loader.yaml_constructors = {
+    tag: constructor
+    for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None
+    or tag.rpartition(":")[2] in {"null", "bool", "int", "float", "str", "seq", "map"}
+}
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
 )
 
 
@@ -67,16 +84,28 @@ def read_document(path: Path) -> dict[str, Any]:
         size_bytes = path.stat().st_size
         if size_bytes > MAX_DOCUMENT_BYTES:
             raise ConfigurationFault(
-                Fault(where=str(path), found=f"{size_bytes} bytes", expected=f"at most {MAX_DOCUMENT_BYTES} bytes")
+                Fault(
+                    where=str(path),
+                    found=f"{size_bytes} bytes",
+                    expected=f"at most {MAX_DOCUMENT_BYTES} bytes",
+                )
             )
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationFault(
-            Fault(where=str(path), found=error.strerror or str(error), expected="a file that can be read")
+            Fault(
+                where=str(path),
+                found=error.strerror or str(error),
+                expected="a file that can be read",
+            )
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigurationFault(
-            Fault(where=str(path), found=f"byte {error.start} is not UTF-8", expected="a text file in UTF-8")
+            Fault(
+                where=str(path),
+                found=f"byte {error.start} is not UTF-8",
+                expected="a text file in UTF-8",
+            )
         ) from error
     return parse_document(text, where=str(path))
 
@@ -88,13 +117,23 @@ def parse_document(text: str, *, where: str) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise ConfigurationFault(
-            Fault(where=f"{where}:{line}", found=error.problem or "a syntax error", expected="one valid YAML document")
+            Fault(
+                where=f"{where}:{line}",
+                found=error.problem or "a syntax error",
+                expected="one valid YAML document",
+            )
         ) from error
     except yaml.YAMLError as error:
-        raise ConfigurationFault(Fault(where=where, found=shortened(str(error)), expected="one valid YAML document")) from error
+        raise ConfigurationFault(
+            Fault(where=where, found=shortened(str(error)), expected="one valid YAML document")
+        ) from error
     if not isinstance(value, dict):
         raise ConfigurationFault(
-            Fault(where=where, found=shortened(value), expected="a mapping of keys to values at the top of the document")
+            Fault(
+                where=where,
+                found=shortened(value),
+                expected="a mapping of keys to values at the top of the document",
+            )
         )
     return value
 
@@ -106,10 +145,14 @@ def parse_model(model: type[_Model], document: Any, *, where: str = "") -> _Mode
     """
     try:
         # JSON mode: strict, yet a list may become a tuple and text an enum, as in a document they must.
-        return model.model_validate_json(json.dumps(document), strict=True, by_alias=True, by_name=False)
+        return model.model_validate_json(
+            json.dumps(document), strict=True, by_alias=True, by_name=False
+        )
     except ValidationError as error:
         details = error.errors(include_url=False)
-        raise ConfigurationFault(*(fault for detail in details for fault in _faults(detail, where))) from error
+        raise ConfigurationFault(
+            *(fault for detail in details for fault in _faults(detail, where))
+        ) from error
 
 
 def _faults(detail: Any, where: str) -> Iterator[Fault]:
@@ -135,7 +178,10 @@ def _fault(detail: Any, path: str) -> Fault:
             return Fault(where=path, found="nothing", expected="a value: this field is required")
         case "extra_forbidden":
             return Fault(
-                where=path, found=shortened(detail["input"]), expected="no such field", action="Check its spelling and place."
+                where=path,
+                found=shortened(detail["input"]),
+                expected="no such field",
+                action="Check its spelling and place.",
             )
         case "value_error":
             expected = expected.removeprefix("Value error, ")

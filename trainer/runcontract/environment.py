@@ -50,6 +50,10 @@ def _whole_number(variables: Mapping[str, str], name: str, *, least: int) -> int
         return None
     if not (text.isascii() and text.isdigit() and int(text) >= least):
         raise ConfigurationFault(
-            Fault(where=f"environment variable {name}", found=shortened(text), expected=f"a whole number of at least {least}")
+            Fault(
+                where=f"environment variable {name}",
+                found=shortened(text),
+                expected=f"a whole number of at least {least}",
+            )
         )
     return int(text)

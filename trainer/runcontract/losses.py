@@ -16,8 +16,12 @@ class Loss(ReportModel):
     """Mean negative log likelihood of a text, in three units."""
 
     nats_per_token: float = Field(description="Mean over the scored tokens, in nats.")
-    nats_per_character: float = Field(description="Sum in nats over the number of Unicode characters of the text.")
-    bits_per_byte: float = Field(description="Sum in bits over the number of UTF-8 bytes of the text.")
+    nats_per_character: float = Field(
+        description="Sum in nats over the number of Unicode characters of the text."
+    )
+    bits_per_byte: float = Field(
+        description="Sum in bits over the number of UTF-8 bytes of the text."
+    )
 
     def in_unit(self, unit: LossUnit) -> float:
         """The value in `unit`."""
@@ -36,7 +40,9 @@ def loss_from_sum(*, sum_nats: float, tokens: int, characters: int, bytes_: int)
     Raises ValueError when a count is not positive: a loss over nothing is not zero.
     """
     if min(tokens, characters, bytes_) <= 0:
-        raise ValueError(f"a loss needs text: {tokens} tokens, {characters} characters, {bytes_} bytes")
+        raise ValueError(
+            f"a loss needs text: {tokens} tokens, {characters} characters, {bytes_} bytes"
+        )
     return Loss(
         nats_per_token=sum_nats / tokens,
         nats_per_character=sum_nats / characters,

@@ -25,7 +25,10 @@ Sha256 = str
 class ManifestFile(ReportModel):
     """One file of the checkpoint."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", description="File name in the checkpoint's folder; no path.")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
+        description="File name in the checkpoint's folder; no path.",
+    )
     size_bytes: int = Field(ge=0, le=2**60, description="Size of the file.")
     sha256: Sha256 = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the content, as hex.")
 
@@ -35,22 +38,40 @@ class Manifest(ReportModel):
 
     schema_version: Literal[1] = Field(default=1, description="Version of this form.")
     run_uid: str = Field(max_length=64, description="Unique id of the run that wrote it.")
-    attempt: int = Field(ge=1, le=1_000_000, description="Attempt that wrote it; a lower attempt may not write after it.")
+    attempt: int = Field(
+        ge=1,
+        le=1_000_000,
+        description="Attempt that wrote it; a lower attempt may not write after it.",
+    )
     step: int = Field(ge=0, le=2**53, description="Optimizer steps done.")
     epoch: float = Field(ge=0, le=1e9, description="Passes over the training part.")
     tokens: int = Field(ge=0, le=2**53, description="Training tokens read.")
     created_time: datetime = Field(description="When the save began, with its time zone.")
-    parent_step: int | None = Field(default=None, ge=0, description="Step of the checkpoint that this attempt resumed from.")
-    configuration_hash: Sha256 = Field(description="`runcontract.order.order.configuration_hash` of the training.")
+    parent_step: int | None = Field(
+        default=None, ge=0, description="Step of the checkpoint that this attempt resumed from."
+    )
+    configuration_hash: Sha256 = Field(
+        description="`runcontract.order.order.configuration_hash` of the training."
+    )
     tokenizer_sha256: Sha256 = Field(description="Hash of the tokenizer file.")
     data_sha256: Sha256 = Field(description="Hash of the text that the run reads.")
     parameters: int = Field(ge=0, description="Trained parameters.")
-    model: dict[str, Any] = Field(description="`training.model` as resolved, with `vocabSize`: enough to build the model again.")
-    validation: Loss | None = Field(default=None, description="Validation loss at this step, where it was scored.")
-    best_validation: Loss | None = Field(default=None, description="Lowest validation loss up to this step.")
+    model: dict[str, Any] = Field(
+        description="`training.model` as resolved, with `vocabSize`: enough to build the model again."
+    )
+    validation: Loss | None = Field(
+        default=None, description="Validation loss at this step, where it was scored."
+    )
+    best_validation: Loss | None = Field(
+        default=None, description="Lowest validation loss up to this step."
+    )
     world_size: int = Field(default=1, ge=1, description="Processes that trained.")
     torch_version: str = Field(default="", max_length=64, description="PyTorch that wrote it.")
-    files: tuple[ManifestFile, ...] = Field(min_length=1, max_length=10_000, description="Every file of the checkpoint but the manifest.")
+    files: tuple[ManifestFile, ...] = Field(
+        min_length=1,
+        max_length=10_000,
+        description="Every file of the checkpoint but the manifest.",
+    )
 
     @field_validator("files")
     @classmethod

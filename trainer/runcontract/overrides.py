@@ -19,7 +19,11 @@ def with_overrides(document: dict[str, Any], assignments: Iterable[str]) -> dict
         keys = path.split(".")
         if not equals or not all(keys):
             raise ConfigurationFault(
-                Fault(where="--set", found=shortened(assignment), expected="path.to.key=value, such as training.seed=7")
+                Fault(
+                    where="--set",
+                    found=shortened(assignment),
+                    expected="path.to.key=value, such as training.seed=7",
+                )
             )
         document = _with_value(document, keys, _value(text, assignment), assignment)
     return document
@@ -29,7 +33,9 @@ def _value(text: str, assignment: str) -> Any:
     return parse_document(f"value: {text}", where=f"--set {assignment}")["value"]
 
 
-def _with_value(document: dict[str, Any], keys: list[str], value: Any, assignment: str) -> dict[str, Any]:
+def _with_value(
+    document: dict[str, Any], keys: list[str], value: Any, assignment: str
+) -> dict[str, Any]:
     head, *rest = keys
     copy = dict(document)
     if not rest:
@@ -41,7 +47,11 @@ def _with_value(document: dict[str, Any], keys: list[str], value: Any, assignmen
     below = copy.get(head, {})
     if not isinstance(below, dict):
         raise ConfigurationFault(
-            Fault(where=f"--set {assignment}", found=f"{head} = {shortened(below)}", expected=f"{head} to be a mapping")
+            Fault(
+                where=f"--set {assignment}",
+                found=f"{head} = {shortened(below)}",
+                expected=f"{head} to be a mapping",
+            )
         )
     copy[head] = _with_value(below, rest, value, assignment)
     return copy

@@ -34,7 +34,9 @@ class Started(_Report):
     max_steps: Count = Field(description="Steps of the whole run.")
     parameters: Count = Field(description="Trained parameters.")
     training_tokens: Count = Field(description="Tokens of the training part.")
-    resumed_from_step: Count | None = Field(default=None, description="Step of the checkpoint that was loaded.")
+    resumed_from_step: Count | None = Field(
+        default=None, description="Step of the checkpoint that was loaded."
+    )
     device: str = Field(max_length=200, description="What it trains on.")
 
 
@@ -45,11 +47,19 @@ class Stepped(_Report):
     max_steps: Count = Field(description="Steps of the whole run.")
     epoch: float = Field(ge=0, le=1e9, description="Passes over the training part, with fractions.")
     tokens: Count = Field(description="Training tokens read so far.")
-    training_loss: float = Field(ge=0, le=1e6, description="Loss of the newest step in nats per token.")
+    training_loss: float = Field(
+        ge=0, le=1e6, description="Loss of the newest step in nats per token."
+    )
     learning_rate: float = Field(ge=0, le=1e3, description="Learning rate of the newest step.")
-    gradient_norm: float = Field(ge=0, le=1e12, description="Global gradient norm of the newest step, before clipping.")
-    tokens_per_second: float = Field(ge=0, le=1e12, description="Training tokens a second since the report before.")
-    remaining_seconds: Seconds | None = Field(default=None, description="Estimated time to the end.")
+    gradient_norm: float = Field(
+        ge=0, le=1e12, description="Global gradient norm of the newest step, before clipping."
+    )
+    tokens_per_second: float = Field(
+        ge=0, le=1e12, description="Training tokens a second since the report before."
+    )
+    remaining_seconds: Seconds | None = Field(
+        default=None, description="Estimated time to the end."
+    )
 
 
 class Evaluated(_Report):
@@ -58,8 +68,14 @@ class Evaluated(_Report):
     event: Literal["evaluation"] = "evaluation"
     validation: Loss = Field(description="Loss over the whole validation part.")
     best: bool = Field(description="Whether it is the lowest so far.")
-    training_loss: float = Field(ge=0, le=1e6, description="Mean training loss since the evaluation before, in nats per token.")
-    sample: str | None = Field(default=None, max_length=4000, description="Text that the model wrote, shortened.")
+    training_loss: float = Field(
+        ge=0,
+        le=1e6,
+        description="Mean training loss since the evaluation before, in nats per token.",
+    )
+    sample: str | None = Field(
+        default=None, max_length=4000, description="Text that the model wrote, shortened."
+    )
 
 
 class Saved(_Report):
@@ -69,16 +85,22 @@ class Saved(_Report):
     name: str = Field(max_length=64, description="Folder of the checkpoint below `checkpoints/`.")
     size_bytes: Count = Field(description="Size of all its files.")
     digest: str = Field(max_length=80, description="SHA-256 of the manifest, as hex.")
-    validation: Loss | None = Field(default=None, description="Validation loss at this step, where it was scored.")
+    validation: Loss | None = Field(
+        default=None, description="Validation loss at this step, where it was scored."
+    )
     save_seconds: Seconds = Field(description="From the copy in memory to the verified files.")
-    kept: tuple[str, ...] = Field(default=(), max_length=2000, description="Checkpoints that are kept after retention.")
+    kept: tuple[str, ...] = Field(
+        default=(), max_length=2000, description="Checkpoints that are kept after retention."
+    )
 
 
 class Warned(_Report):
     """Something is wrong that training goes on in spite of."""
 
     event: Literal["warning"] = "warning"
-    reason: str = Field(max_length=64, pattern=r"^[A-Z][A-Za-z]+$", description="CamelCase word for the situation.")
+    reason: str = Field(
+        max_length=64, pattern=r"^[A-Z][A-Za-z]+$", description="CamelCase word for the situation."
+    )
     message: str = Field(max_length=1024, description="What happened, with numbers.")
 
 

@@ -20,7 +20,9 @@ class TargetVerdict(ReportModel):
     metric: str = Field(max_length=64, description="What was judged: ValidationLoss or TestLoss.")
     unit: LossUnit = Field(description="Unit of both numbers.")
     at_most: float = Field(description="The loss that was to be reached.")
-    reached: float | None = Field(default=None, description="The loss that was reached; none when nothing was scored.")
+    reached: float | None = Field(
+        default=None, description="The loss that was reached; none when nothing was scored."
+    )
     met: bool = Field(description="Whether it is at most the target.")
 
 
@@ -30,9 +32,12 @@ class TokenizerFacts(ReportModel):
     type: str = Field(max_length=32, description="BPE, Unigram, Byte or Character.")
     vocab_size: int = Field(ge=1, description="Entries of the vocabulary.")
     sha256: str = Field(max_length=64, description="Hash of the tokenizer file.")
-    lossless: bool = Field(description="Whether encoding and decoding gave back every character of the whole text.")
+    lossless: bool = Field(
+        description="Whether encoding and decoding gave back every character of the whole text."
+    )
     trained_on_training_part_only: bool | None = Field(
-        default=None, description="False when it saw validation text; none for a file from elsewhere, of which that is not known."
+        default=None,
+        description="False when it saw validation text; none for a file from elsewhere, of which that is not known.",
     )
 
 
@@ -44,8 +49,12 @@ class KeptCheckpoint(ReportModel):
     size_bytes: int = Field(ge=0, description="Size of its files.")
     digest: str = Field(max_length=64, description="SHA-256 of its manifest.")
     verified: bool = Field(description="Whether its files were read back and matched.")
-    validation: Loss | None = Field(default=None, description="Validation loss at this step, where it was scored.")
-    kept_because: tuple[str, ...] = Field(default=(), max_length=8, description="Reasons of the retention rule.")
+    validation: Loss | None = Field(
+        default=None, description="Validation loss at this step, where it was scored."
+    )
+    kept_because: tuple[str, ...] = Field(
+        default=(), max_length=8, description="Reasons of the retention rule."
+    )
 
 
 EndReason = Literal[
@@ -70,17 +79,40 @@ class Results(ReportModel):
     started_time: datetime = Field(description="Start of this attempt.")
     finished_time: datetime = Field(description="End of this attempt.")
     training_seconds: float = Field(ge=0, description="Time in optimizer steps, this attempt.")
-    tokens_per_second: float = Field(ge=0, description="Training tokens a second in steps, this attempt.")
-    final_training_loss: float | None = Field(default=None, description="Mean of the last steps' losses, nats per token.")
-    final_validation: Loss | None = Field(default=None, description="Validation loss of the final weights.")
+    tokens_per_second: float = Field(
+        ge=0, description="Training tokens a second in steps, this attempt."
+    )
+    final_training_loss: float | None = Field(
+        default=None, description="Mean of the last steps' losses, nats per token."
+    )
+    final_validation: Loss | None = Field(
+        default=None, description="Validation loss of the final weights."
+    )
     best_validation: Loss | None = Field(default=None, description="Lowest validation loss.")
-    best_step: int | None = Field(default=None, ge=0, description="Step of the lowest validation loss.")
-    test: Loss | None = Field(default=None, description="Loss of the test part, scored once at the end with the best weights that are kept.")
-    target: TargetVerdict | None = Field(default=None, description="The target, judged; none when the order names no target.")
-    tokenizer: TokenizerFacts | None = Field(default=None, description="The tokenizer behind the losses.")
-    sample: str | None = Field(default=None, max_length=8000, description="Text that the final model wrote.")
-    checkpoints: tuple[KeptCheckpoint, ...] = Field(default=(), max_length=2000, description="Checkpoints that were kept.")
-    peak_memory_bytes: int | None = Field(default=None, ge=0, description="Largest resident memory of the process, or on a GPU of its allocator.")
+    best_step: int | None = Field(
+        default=None, ge=0, description="Step of the lowest validation loss."
+    )
+    test: Loss | None = Field(
+        default=None,
+        description="Loss of the test part, scored once at the end with the best weights that are kept.",
+    )
+    target: TargetVerdict | None = Field(
+        default=None, description="The target, judged; none when the order names no target."
+    )
+    tokenizer: TokenizerFacts | None = Field(
+        default=None, description="The tokenizer behind the losses."
+    )
+    sample: str | None = Field(
+        default=None, max_length=8000, description="Text that the final model wrote."
+    )
+    checkpoints: tuple[KeptCheckpoint, ...] = Field(
+        default=(), max_length=2000, description="Checkpoints that were kept."
+    )
+    peak_memory_bytes: int | None = Field(
+        default=None,
+        ge=0,
+        description="Largest resident memory of the process, or on a GPU of its allocator.",
+    )
 
 
 class TerminationMessage(ReportModel):
@@ -90,7 +122,9 @@ class TerminationMessage(ReportModel):
     reason: str = Field(max_length=64, description="Why it ended, as in results.")
     message: str = Field(max_length=1024, description="The same as a sentence with numbers.")
     step: int = Field(default=0, ge=0, description="Optimizer steps done.")
-    final_validation: Loss | None = Field(default=None, description="Validation loss of the final weights.")
+    final_validation: Loss | None = Field(
+        default=None, description="Validation loss of the final weights."
+    )
     best_validation: Loss | None = Field(default=None, description="Lowest validation loss.")
     target: TargetVerdict | None = Field(default=None, description="The target, judged.")
 

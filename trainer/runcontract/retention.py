@@ -41,7 +41,11 @@ class Retention:
 
 
 def retain(
-    checkpoints: Iterable[KnownCheckpoint], *, keep_latest: int, keep_best: bool, resumed_from: int | None = None
+    checkpoints: Iterable[KnownCheckpoint],
+    *,
+    keep_latest: int,
+    keep_best: bool,
+    resumed_from: int | None = None,
 ) -> Retention:
     """Parts `checkpoints` into kept and deleted.
 
@@ -66,7 +70,8 @@ def retain(
             KeepReason.PINNED: checkpoint.pinned,
             KeepReason.LAST_VERIFIED: checkpoint.step == last_verified,
             KeepReason.RESUMED_FROM: checkpoint.step == resumed_from,
-            KeepReason.NEWER_THAN_VERIFIED: last_verified is None or checkpoint.step > last_verified,
+            KeepReason.NEWER_THAN_VERIFIED: last_verified is None
+            or checkpoint.step > last_verified,
         }
         return frozenset(reason for reason, holds in rules.items() if holds)
 

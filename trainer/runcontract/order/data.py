@@ -15,7 +15,8 @@ class Data(ContractModel):
     """The text and its parts: training first, then validation, then test, contiguous and in the order of the text."""
 
     dataset: DatasetName | None = Field(
-        default=None, description="A named data set. `tinyshakespeare` (1.1 MB) is downloaded once; `shakespeare-plays` (5.4 MB) is installed with the trainer."
+        default=None,
+        description="A named data set. `tinyshakespeare` (1.1 MB) is downloaded once; `shakespeare-plays` (5.4 MB) is installed with the trainer.",
     )
     files: tuple[str, ...] = Field(
         default=(),
@@ -23,10 +24,16 @@ class Data(ContractModel):
         description="Text files in UTF-8 as paths or globs, relative to the folder of the YAML file; read in the order given, globs sorted.",
     )
     validation_fraction: float = Field(
-        default=0.05, gt=0, le=0.5, description="Share of the characters, after the training part, that validation scores."
+        default=0.05,
+        gt=0,
+        le=0.5,
+        description="Share of the characters, after the training part, that validation scores.",
     )
     test_fraction: float = Field(
-        default=0.05, ge=0, le=0.5, description="Share of the characters, at the end, scored once when the run is over. 0 for none."
+        default=0.05,
+        ge=0,
+        le=0.5,
+        description="Share of the characters, at the end, scored once when the run is over. 0 for none.",
     )
 
     @model_validator(mode="after")

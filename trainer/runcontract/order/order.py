@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from runcontract.base import API_VERSION, ContractModel
+from runcontract.base import API_VERSION, ApiVersion, ContractModel
 from runcontract.document import dump_document, parse_model, read_document
 from runcontract.order.checkpoints import Checkpoints
 from runcontract.order.training import Training
@@ -22,15 +22,25 @@ from runcontract.order.training import Training
 class RunIdentity(ContractModel):
     """Whose order this is."""
 
-    name: str = Field(default="training", pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", description="Name of the run: a DNS label.")
-    uid: str = Field(default="", max_length=64, description="Unique id of the run; two runs of one name differ in it.")
+    name: str = Field(
+        default="training",
+        pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+        description="Name of the run: a DNS label.",
+    )
+    uid: str = Field(
+        default="",
+        max_length=64,
+        description="Unique id of the run; two runs of one name differ in it.",
+    )
 
 
 class Order(ContractModel):
     """Everything the trainer is told before it starts."""
 
-    api_version: Literal["lightcompute.dev/v1alpha1"] = Field(default=API_VERSION, description="Version of this document.")
-    kind: Literal["TrainingOrder"] = Field(default="TrainingOrder", description="Kind of this document.")
+    api_version: ApiVersion = Field(default=API_VERSION, description="Version of this document.")
+    kind: Literal["TrainingOrder"] = Field(
+        default="TrainingOrder", description="Kind of this document."
+    )
     run: RunIdentity = Field(default=RunIdentity(), description="Whose order this is.")
     training: Training = Field(description="The trainer's configuration.")
     checkpoints: Checkpoints = Field(default=Checkpoints(), description="Saving and retention.")
@@ -54,4 +64,6 @@ def configuration_hash(training: Training) -> str:
     document = training.document()
     for key in ("maxSteps", "maxEpochs", "evaluation", "samples", "target", "earlyStopping"):
         document.pop(key, None)
-    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()

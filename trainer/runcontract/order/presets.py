@@ -23,7 +23,12 @@ _SPEEDRUN = {
 
 
 def _gpt(layers: int, embedding_size: int, heads: int, context_length: int) -> dict[str, Any]:
-    return {"layers": layers, "embeddingSize": embedding_size, "heads": heads, "contextLength": context_length}
+    return {
+        "layers": layers,
+        "embeddingSize": embedding_size,
+        "heads": heads,
+        "contextLength": context_length,
+    }
 
 
 def _neox(layers: int, embedding_size: int, heads: int) -> dict[str, Any]:
@@ -33,7 +38,16 @@ def _neox(layers: int, embedding_size: int, heads: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _llama(layers: int, embedding_size: int, heads: int, kv_heads: int, mlp_hidden_size: int, context_length: int, *, tied: bool = False) -> dict[str, Any]:
+def _llama(
+    layers: int,
+    embedding_size: int,
+    heads: int,
+    kv_heads: int,
+    mlp_hidden_size: int,
+    context_length: int,
+    *,
+    tied: bool = False,
+) -> dict[str, Any]:
     return _gpt(layers, embedding_size, heads, context_length) | {
         "kvHeads": kv_heads, "mlp": "SwiGLU", "mlpHiddenSize": mlp_hidden_size, "norm": "RMSNorm", "rotaryBase": 10_000.0,
         "tiedEmbeddings": tied, "attentionKernel": "Fused",

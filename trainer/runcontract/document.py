@@ -29,15 +29,20 @@ class _Loader(yaml.SafeLoader):
 
     depth = 0
 
+    def _mark(self) -> yaml.Mark | None:
+        loader: Any = self  # PyYAML's types leave peek_event out
+        mark: yaml.Mark | None = loader.peek_event().start_mark
+        return mark
+
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.composer.ComposerError(
-                None, None, "aliases (*name) are not allowed", self.peek_event().start_mark
+                None, None, "aliases (*name) are not allowed", self._mark()
             )
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise yaml.composer.ComposerError(
-                None, None, f"deeper than {MAX_DEPTH} levels", self.peek_event().start_mark
+                None, None, f"deeper than {MAX_DEPTH} levels", self._mark()
             )
         try:
             return super().compose_node(parent, index)

@@ -1,5 +1,6 @@
-# Everything a person needs: `make` lists it. Set-up is by stamp files inside .venv, so a second call does no work.
-# A stamp is older than a lock that changed, so an update is picked up by itself; `make clean` starts over.
+# Everything a person needs: `make` lists it. Set-up is by stamp files inside .venv, so a second call
+# does no work. A stamp is older than a lock that changed, so an update is picked up by itself;
+# `make clean` starts over.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -10,18 +11,18 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 UV := $(BIN)/uv
 
-# Caches live outside the checkout. The tools' own settings in pyproject.toml name the same folder for calls without make.
+# Caches live outside the checkout. pyproject.toml names the same folder, for calls without make.
 CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/lightcompute
 export MYPY_CACHE_DIR := $(CACHE)/mypy
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 IMPORT_CACHE := $(CACHE)/import-linter
 PYTEST := $(PYTHON) -m pytest -n 2 -o cache_dir="$(CACHE)/pytest"
 
-# A half-gigabyte wheel over a slow line must not run into uv's default of 30 seconds.
+# A large wheel over a slow line must not run into uv's default of 30 seconds.
 export UV_HTTP_TIMEOUT ?= 300
 # A Python of the machine is used or asked for; none is fetched behind a person's back.
 export UV_PYTHON_DOWNLOADS := never
-# A settings or virtual environment of the calling shell must not leak into ours.
+# What the calling shell has active must not leak into the environment made here.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 CODE := operator/lightcompute trainer/runcontract trainer/lightgpt tests
@@ -63,27 +64,30 @@ clean: ## Remove .venv and what builds and tests leave in the checkout.
 	rm -rf .venv dist build .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find operator trainer tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# ---- set-up -------------------------------------------------------------------------------------------------------
+# ---- set-up ----------------------------------------------------------------------------------
 
-# No prerequisite: a symbolic link into a Python that was removed counts as missing, so the environment is made anew.
+# No prerequisite: a symbolic link into a Python that was removed counts as missing, so the environment
+# is made anew. The first Python wins that is new enough and can make virtual environments.
 $(PYTHON):
-	@set -eu; found=; \
+	@set -eu; python=; crippled=; \
 	for candidate in python3.11 python3 python3.12 python3.13 python3.14; do \
-	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then found="$$candidate"; break; fi; \
+	  "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+	  if "$$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1; then python="$$candidate"; break; fi; \
+	  crippled="$${crippled:-$$candidate}"; \
 	done; \
-	if [ -z "$$found" ]; then \
-	  echo "Python 3.11 or newer is needed, and none was found (tried python3.11, python3, python3.12 to python3.14)." >&2; \
-	  echo "Install it (Debian and Ubuntu: apt install python3 python3-venv; macOS: brew install python@3.11), then run make again." >&2; \
-	  exit 1; \
-	fi; \
-	if ! "$$found" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
-	  version=$$("$$found" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
-	  echo "$$found ($$version) cannot make virtual environments: its venv or ensurepip module is missing." >&2; \
+	if [ -z "$$python" ] && [ -n "$$crippled" ]; then \
+	  version=$$("$$crippled" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  echo "$$crippled cannot make virtual environments: its module venv or ensurepip is missing." >&2; \
 	  echo "Install it (Debian and Ubuntu: apt install python$$version-venv), then run make again." >&2; \
 	  exit 1; \
 	fi; \
-	echo "Setting up .venv with $$($$found --version)."; \
-	"$$found" -m venv --clear .venv
+	if [ -z "$$python" ]; then \
+	  echo "Python 3.11 or newer is needed; tried python3.11, python3, python3.12, 3.13 and 3.14." >&2; \
+	  echo "Install it (Debian and Ubuntu: apt install python3 python3-venv), then run make again." >&2; \
+	  exit 1; \
+	fi; \
+	echo "Setting up .venv with $$("$$python" --version)."; \
+	"$$python" -m venv --clear .venv
 
 .venv/.tools: requirements/uv.txt requirements/build.txt | $(PYTHON)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt

@@ -46,7 +46,7 @@ lint: .venv/.dev ## Run format, lint, types and import contracts only.
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy $(CODE)
-	$(BIN)/lint-imports --cache-dir "$(IMPORT_CACHE)"
+	$(BIN)/lint-imports --no-logo --cache-dir "$(IMPORT_CACHE)"
 
 format: .venv/.dev ## Format the code and repair what the linter can repair.
 	$(PYTHON) -m ruff check --fix-only .

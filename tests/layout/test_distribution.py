@@ -21,8 +21,8 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built as an installer does it: from the unpacked source distribution, not from the checkout."""
     unpacked = tmp_path_factory.mktemp("source")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(unpacked, filter="data")
+    # The program, since Python's own filter against evil archives is not in every 3.11.
+    subprocess.run(["tar", "-xzf", sdist, "-C", unpacked], check=True)
     (source,) = unpacked.iterdir()
     return build(source, "wheel", tmp_path_factory.mktemp("wheel"))
 

@@ -16,7 +16,8 @@ CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/lightcompute
 export MYPY_CACHE_DIR := $(CACHE)/mypy
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 IMPORT_CACHE := $(CACHE)/import-linter
-PYTEST := $(PYTHON) -m pytest -n 2 -o cache_dir="$(CACHE)/pytest"
+# -P: the folders operator/ and trainer/ in the checkout stay out of the module search.
+PYTEST := $(PYTHON) -P -m pytest -n 2 -o cache_dir="$(CACHE)/pytest"
 
 # A large wheel over a slow line must not run into uv's default of 30 seconds.
 export UV_HTTP_TIMEOUT ?= 300

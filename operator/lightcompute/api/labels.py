@@ -1,0 +1,35 @@
+"""Names by which the world is told whose child something is: labels, annotations, the finalizer, names of children."""
+
+from __future__ import annotations
+
+import hashlib
+
+PREFIX = "lightcompute.dev"
+
+RUN_NAME = f"{PREFIX}/run"
+"""Label: name of the run."""
+RUN_UID = f"{PREFIX}/run-uid"
+"""Label: UID of the run. Children are found by it, never by a name alone."""
+ATTEMPT = f"{PREFIX}/attempt"
+"""Label: number of the attempt, from 1."""
+PURPOSE = f"{PREFIX}/purpose"
+"""Label: what the child is for (`trainer`, `order`, `rendezvous`, `tensorboard`)."""
+MANAGED_BY = "app.kubernetes.io/managed-by"
+"""Label: always `lightcompute`."""
+
+STOP = f"{PREFIX}/stop"
+"""Annotation on a run, with any value: end it for good, saving first. `spec.suspend` is for going on later."""
+
+FINALIZER = f"{PREFIX}/release"
+"""Holds a deleted run until its attempt is stopped, confirmed gone and charged."""
+
+_MAX_NAME = 63
+
+
+def child_name(run_name: str, run_uid: str, attempt: int, purpose: str) -> str:
+    """The one name of a child: a DNS label made of run, UID, attempt and purpose, the same at every call.
+
+    The UID goes in as a hash: it keeps two runs of one name apart however long the name and whatever the form of the UID.
+    """
+    tail = f"-{hashlib.sha256(run_uid.encode()).hexdigest()[:8]}-{attempt}-{purpose}"
+    return run_name[: _MAX_NAME - len(tail)].rstrip("-") + tail

@@ -1,0 +1,36 @@
+"""Reads a TrainingRun from a file that a person wrote; every fault at once, each with its path, value and what is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lightcompute.api.training_run import TrainingRun
+from runcontract.document import parse_model, read_document
+from runcontract.overrides import with_overrides
+
+_TOP = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
+
+
+def read_training_run(path: Path, assignments: Iterable[str] = ()) -> TrainingRun:
+    """The run in the file at `path`, with each `key=value` of `assignments` applied (`--set`).
+
+    A key that begins with none of the document's own is taken below `spec`: `training.seed=7` and `spec.training.seed=7`
+    are the same. A `status` in the file (as `kubectl get -o yaml` prints it) is left out: it is told, never given.
+
+    Raises `ConfigurationFault` with every fault in the file.
+    """
+    document = with_overrides(read_document(path), (_from_top(text) for text in assignments))
+    document.pop("status", None)
+    return parse_training_run(document)
+
+
+def parse_training_run(document: dict[str, Any]) -> TrainingRun:
+    """`document` as a run, strictly; raises `ConfigurationFault` with every fault."""
+    return parse_model(TrainingRun, document)
+
+
+def _from_top(assignment: str) -> str:
+    head = assignment.partition("=")[0].partition(".")[0]
+    return assignment if head in _TOP or not head else f"spec.{assignment}"

@@ -1,0 +1,237 @@
+"""Every word a status can say: phases, condition types and reasons, each with the sentence that explains it.
+
+One file, so that a reason in a status, an event, a log line or `explain` can be looked up: `docs/troubleshooting.md` has one
+anchor for each, held equal to this file by a test.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+
+class _Word(StrEnum):
+    """A StrEnum whose members carry a sentence."""
+
+    sentence: str
+
+    def __new__(cls, value: str, sentence: str) -> Self:
+        word = str.__new__(cls, value)
+        word._value_ = value
+        word.sentence = sentence
+        return word
+
+
+class Phase(_Word):
+    """Where a run is, in one word. Derived: conditions say why."""
+
+    PENDING = (
+        "Pending",
+        "It waits: for a place, for the end of a back-off, or for a fault in its spec to be mended.",
+    )
+    STARTING = (
+        "Starting",
+        "A place is reserved and an attempt recorded; its processes are not seen yet.",
+    )
+    RUNNING = "Running", "An attempt is alive."
+    STOPPING = (
+        "Stopping",
+        "The attempt was asked to save and leave, and is not confirmed gone; it still costs money.",
+    )
+    SUSPENDED = (
+        "Suspended",
+        "It holds because spec.suspend is true; false goes on from the last checkpoint.",
+    )
+    BUDGET_EXHAUSTED = (
+        "BudgetExhausted",
+        "What is left of the budget pays for nothing useful; a higher limit goes on from the last checkpoint.",
+    )
+    SUCCEEDED = (
+        "Succeeded",
+        "The order was carried out to its end. Whether the target was met is another question: see TargetMet.",
+    )
+    FAILED = "Failed", "It ended without result and is not tried again until its spec is changed."
+    STOPPED = "Stopped", "It was ended for good at a person's word; its checkpoints are kept."  # fmt: skip
+
+
+class ConditionType(_Word):
+    """The questions that a status answers with True, False or Unknown."""
+
+    ACCEPTED = "Accepted", "Can the run be carried out as written?"
+    SCHEDULED = "Scheduled", "Does it hold a place?"
+    RUNNING = "Running", "Is an attempt alive?"
+    CHECKPOINT_READY = "CheckpointReady", "Is there a verified checkpoint to go on from?"
+    BUDGET_EXHAUSTED = "BudgetExhausted", "Is the rest of the budget too small to go on?"
+    SUSPENDED = "Suspended", "Does the run hold because spec.suspend is true?"
+    SUCCEEDED = "Succeeded", "Did it come to its end with a result?"
+    FAILED = "Failed", "Did it end without one?"
+    TARGET_MET = "TargetMet", "Did it reach the loss that spec.training.target names?"  # fmt: skip
+
+
+class Reason(_Word):
+    """Why: the CamelCase word in conditions, attempts, candidates and events."""
+
+    # Taken in
+    SPEC_ACCEPTED = "SpecAccepted", "The run can be carried out as written."
+    SPEC_REFUSED = (
+        "SpecRefused",
+        "Something in the spec cannot be carried out here; nothing was started. Change the spec as the message says.",
+    )
+    START_REFUSED = (
+        "StartRefused",
+        "The place refused the attempt for good (a quota, an image, a right); nothing runs. Change the spec as the message says.",
+    )
+    SPEC_CHANGED = (
+        "SpecChanged",
+        "The spec of a failed run was changed: it is tried again from its last checkpoint, with its restarts counted anew.",
+    )
+
+    # Waiting for a place
+    WAITING_FOR_PLACE = (
+        "WaitingForPlace",
+        "No place that the run allows is free now; all are tried again at the time in the message.",
+    )
+    CHOSEN = "Chosen", "The first place in the run's order that is free and within its means."
+    NOT_PREFERRED = (
+        "NotPreferred",
+        "The place would do, but one before it in the run's order was free.",
+    )
+    NO_CAPACITY = "NoCapacity", "The place has too few free devices now."
+    GPU_TYPE_NOT_ALLOWED = (
+        "GPUTypeNotAllowed",
+        "placement.gpuTypes does not name the place's GPU type.",
+    )
+    REGION_NOT_ALLOWED = "RegionNotAllowed", "placement.regions does not name the place's region."
+    CLUSTER_NOT_ALLOWED = (
+        "ClusterNotAllowed",
+        "placement.clusters does not name the place's cluster.",
+    )
+    PRICE_TOO_HIGH = (
+        "PriceTooHigh",
+        "The place costs more for an hour than placement.maxHourlyPriceUSD.",
+    )
+    BUDGET_TOO_SMALL = (
+        "BudgetTooSmall",
+        "What is left of the budget does not pay for the shortest useful time at this place's price.",
+    )
+    PRE_RUNNING_DEADLINE_EXCEEDED = (
+        "PreRunningDeadlineExceeded",
+        "No place was found within placement.preRunningDeadlineSeconds. Allow more places or a longer time.",
+    )
+    BACKING_OFF = (
+        "BackingOff",
+        "An attempt ended early; the next one starts at the time in the message.",
+    )
+
+    # Running
+    ATTEMPT_STARTING = (
+        "AttemptStarting",
+        "An attempt is recorded and its processes are being started.",
+    )
+    ATTEMPT_RUNNING = "AttemptRunning", "The processes of the attempt are alive."
+    ATTEMPT_STOPPING = (
+        "AttemptStopping",
+        "The attempt was asked to save and leave; the time of grace is running.",
+    )
+    NO_ATTEMPT = "NoAttempt", "Nothing of the run is alive, and nothing costs money."
+    UNRECORDED_CHILD = (
+        "UnrecordedChild",
+        "Something runs in the run's name that its status does not know; it is stopped.",
+    )
+
+    # How an attempt ends
+    COMPLETED = "Completed", "The trainer carried its order out to the end."
+    PREEMPTED = (
+        "Preempted",
+        "The attempt was asked to leave by its machine or by a person, saved and left; another goes on. It does not count as a restart.",
+    )
+    VANISHED = (
+        "Vanished",
+        "The attempt is gone without an exit code, as when its machine was lost; another goes on from the last checkpoint. It does not count as a restart.",
+    )
+    NEVER_STARTED = (
+        "NeverStarted",
+        "The attempt was recorded, and given up before anything ran. It costs nothing and does not count.",
+    )
+    TIME_OVER = (
+        "TimeOver",
+        "The attempt used the time that it was given and left; whether there is more is looked at again.",
+    )
+    OUT_OF_MEMORY = (
+        "OutOfMemory",
+        "The attempt was killed with SIGKILL, as happens when memory runs out. Try a smaller batchSize or more memory.",
+    )
+    KILLED = "Killed", "A signal ended the attempt."
+    INTERNAL_ERROR = (
+        "InternalError",
+        "The trainer failed in a way it did not foresee; its log has the details.",
+    )
+    STORAGE_FAULT = (
+        "StorageFault",
+        "The run's folder could not be written: no space, no right, or a failing disk.",
+    )
+    HANG = "Hang", "The attempt reported nothing for progressDeadlineSeconds and was stopped."
+    LEFT_EARLY = (
+        "LeftEarly",
+        "The trainer said that its time was over long before it was. It counts as a restart.",
+    )
+    NO_PROGRESS = (
+        "NoProgress",
+        "Attempt after attempt ended without a fault of its own, and without a step done; the run is given up.",
+    )
+    CONFIGURATION_FAULT = (
+        "ConfigurationFault",
+        "The trainer cannot carry out the order as written; it would end the same way again. Change spec.training as the message says.",
+    )
+    DATA_FAULT = (
+        "DataFault",
+        "The text, the data set or the tokenizer cannot be used; it would end the same way again.",
+    )
+    BROKEN_CHECKPOINT = (
+        "BrokenCheckpoint",
+        "No checkpoint could be loaded, or they belong to another configuration.",
+    )
+    DIVERGED = (
+        "Diverged",
+        "The loss became infinite or not a number; the last good checkpoint is kept. Try a lower learning rate.",
+    )
+    MAX_RESTARTS_EXCEEDED = (
+        "MaxRestartsExceeded",
+        "Attempts failed more often than failurePolicy.maxRestarts allows; the message has the last cause.",
+    )
+    DEADLINE_EXCEEDED = "DeadlineExceeded", "All attempts together took activeDeadlineSeconds."
+
+    # Ended or held
+    RUN_SUSPENDED = "RunSuspended", "spec.suspend is true."
+    RUN_RESUMED = "RunResumed", "spec.suspend is false."
+    STOPPED_BY_USER = (
+        "StoppedByUser",
+        "A person asked for the end of the run (`lightcompute stop`).",
+    )
+    RUN_DELETED = (
+        "RunDeleted",
+        "The run is being deleted: stopped, confirmed gone, charged, then released.",
+    )
+    TTL_EXPIRED = "TTLExpired", "ttlSecondsAfterFinished is over; the run is deleted."
+
+    # Money
+    WITHIN_BUDGET = "WithinBudget", "What is left pays for going on."
+    NO_BUDGET = "NoBudget", "The run has no cap."
+    BUDGET_EXHAUSTED = (
+        "BudgetExhausted",
+        "The cap is reached but for the reserve. Raise budget.limitUSD to go on from the last checkpoint.",
+    )
+
+    # What came out
+    CHECKPOINT_VERIFIED = (
+        "CheckpointVerified",
+        "The newest checkpoint was read back and matches its hashes.",
+    )
+    NO_CHECKPOINT = "NoCheckpoint", "No verified checkpoint exists yet: a restart begins at step 0."
+    TARGET_MET = "TargetMet", "The loss is at most the target."
+    TARGET_NOT_MET = "TargetNotMet", "The run came to its end with a loss above the target."
+    TARGET_NOT_JUDGED = "TargetNotJudged", "The run has not come to its end, so the target is not judged."  # fmt: skip
+
+
+FINISHED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED})
+"""Phases of runs that are over; `ttlSecondsAfterFinished` counts from there."""

@@ -1,0 +1,266 @@
+"""`status` of a TrainingRun: what is, why, what it costs. The operator and the local executor write the same document.
+
+It is also the only memory: whatever must survive a crash stands here before it is done. Reading is lenient (an older program
+may read a newer status); every list and text is bounded.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from lightcompute.api.money import USD
+from lightcompute.api.reasons import ConditionType, Phase
+from runcontract.base import ReportModel
+from runcontract.losses import Loss
+from runcontract.results import EndReason, KeptCheckpoint, TargetVerdict
+
+MAX_ATTEMPTS = 20
+MAX_CHARGES = 16
+MAX_CANDIDATES = 64
+MAX_CHECKPOINTS = 32
+MAX_METRICS = 32
+MAX_MESSAGE = 1024
+
+
+class Condition(ReportModel):
+    """One question answered, as `metav1.Condition`."""
+
+    type: ConditionType = Field(description="The question.")
+    status: Literal["True", "False", "Unknown"] = Field(description="The answer.")
+    reason: str = Field(max_length=64, description="CamelCase word for why.")
+    message: str = Field(default="", max_length=MAX_MESSAGE, description="Why, with numbers.")
+    observed_generation: int = Field(default=0, description="Generation of the spec it is about.")
+    last_transition_time: datetime = Field(description="When the answer last changed.")
+
+
+class Place(ReportModel):
+    """Where an attempt is: cluster, region, pool and type of GPU."""
+
+    cluster: str = Field(max_length=63, description="Cluster, or `local`.")
+    region: str = Field(default="", max_length=63, description="Region of the cluster.")
+    pool: str = Field(default="", max_length=63, description="Pool of nodes in the cluster.")
+    gpu_type: str = Field(default="", max_length=63, description="Type of GPU, or of processor.")
+
+    def __str__(self) -> str:
+        parts = (self.cluster, self.region, self.pool, self.gpu_type)
+        return "/".join(part for part in parts if part)
+
+
+class Candidate(ReportModel):
+    """A place of the last round, and what became of it."""
+
+    place: Place = Field(description="The place.")
+    rate_per_hour_usd: USD = Field(
+        alias="ratePerHourUSD", description="Price of the run there for one hour."
+    )
+    reason: str = Field(max_length=64, description="Chosen, or why not.")
+    message: str = Field(default="", max_length=256, description="The same with numbers.")
+
+
+class Placement(ReportModel):
+    """Where the run is, or where it was looked for."""
+
+    place: Place | None = Field(default=None, description="Where the newest attempt is or was.")
+    waiting_since: datetime | None = Field(
+        default=None, description="When the search began; preRunningDeadlineSeconds counts from it."
+    )
+    round_time: datetime | None = Field(default=None, description="Time of the last round.")
+    candidates: tuple[Candidate, ...] = Field(
+        default=(), max_length=MAX_CANDIDATES, description="Every place of the last round."
+    )
+
+
+class AttemptState(StrEnum):
+    """Life of an attempt. It is live, and there is no other, until it is Ended."""
+
+    RESERVED = "Reserved"
+    RUNNING = "Running"
+    STOPPING = "Stopping"
+    ENDED = "Ended"
+
+
+class Charge(ReportModel):
+    """A segment of the ledger: time at one price. Open while it has no end. Never changed once closed."""
+
+    start_time: datetime = Field(description="From when the place was held.")
+    end_time: datetime | None = Field(default=None, description="Until when.")
+    rate_per_hour_usd: USD = Field(alias="ratePerHourUSD", description="Price for one hour.")
+
+
+class FoldedCharges(ReportModel):
+    """Segments that are no longer listed, as sums."""
+
+    count: int = Field(default=0, ge=0, description="Segments.")
+    cost_usd: USD = Field(default=0, alias="costUSD", description="What they cost together.")
+    held_microseconds: int = Field(default=0, ge=0, description="How long they were together.")
+
+
+class Attempt(ReportModel):
+    """One try: recorded before anything of it exists, and kept after everything of it is gone."""
+
+    number: int = Field(ge=1, description="1, 2, 3, ... over the life of the run.")
+    state: AttemptState = Field(description="Where it is in its life.")
+    generation: int = Field(default=0, description="Generation of the spec that it carries out.")
+    place: Place = Field(description="Where.")
+    rate_per_hour_usd: USD = Field(alias="ratePerHourUSD", description="Price when reserved.")
+    reserved_time: datetime = Field(description="When it was recorded.")
+    deadline_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        description="Seconds from its start after which the place itself ends it. None without cap and deadline.",
+    )
+    start_time: datetime | None = Field(default=None, description="From when it held the place.")
+    stop_time: datetime | None = Field(default=None, description="When it was asked to leave.")
+    stop_reason: str | None = Field(default=None, max_length=64, description="Why it was.")
+    end_time: datetime | None = Field(default=None, description="When it was confirmed gone.")
+    exit_code: int | None = Field(default=None, description="Exit code of the trainer.")
+    signal: int | None = Field(default=None, description="Signal that ended it.")
+    reason: str | None = Field(default=None, max_length=64, description="Why it ended.")
+    message: str = Field(default="", max_length=MAX_MESSAGE, description="The same with numbers.")
+    counts: bool = Field(default=False, description="Whether it counts towards maxRestarts.")
+    fruitful: bool = Field(default=False, description="Whether it brought the run forward.")
+    first_step: int | None = Field(default=None, ge=0, description="Step that it began from.")
+    last_step: int | None = Field(default=None, ge=0, description="Step that it reached.")
+    tokens_per_second: float | None = Field(default=None, ge=0, description="Measured speed.")
+    charges: tuple[Charge, ...] = Field(
+        default=(), max_length=MAX_CHARGES, description="The ledger of this attempt."
+    )
+    folded: FoldedCharges = Field(
+        default=FoldedCharges(), description="Older segments of its ledger, as sums."
+    )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is not yet confirmed gone."""
+        return self.state is not AttemptState.ENDED
+
+
+class EarlierAttempts(ReportModel):
+    """Attempts that are no longer listed, as sums."""
+
+    count: int = Field(default=0, ge=0, description="Attempts.")
+    charges: FoldedCharges = Field(
+        default=FoldedCharges(), description="All segments of their ledgers."
+    )
+
+
+class Metric(ReportModel):
+    """A number that the trainer reported, as text."""
+
+    name: str = Field(max_length=64, description="Name, with its unit.")
+    value: str = Field(max_length=64, description="Value.")
+
+
+class TrainerStatus(ReportModel):
+    """How far the trainer is, in the form of Kubeflow's Trainer."""
+
+    progress_percentage: int | None = Field(default=None, ge=0, le=100, description="Share done.")
+    estimated_remaining_seconds: int | None = Field(
+        default=None, ge=0, description="Time to the end, as the trainer estimates it."
+    )
+    metrics: tuple[Metric, ...] = Field(
+        default=(), max_length=MAX_METRICS, description="Newest numbers."
+    )
+    last_updated_time: datetime | None = Field(default=None, description="Time of this update.")
+
+
+class Cost(ReportModel):
+    """What the run cost and may still cost. Computed from the ledger; never falls."""
+
+    spent_usd: USD = Field(default=0, alias="spentUSD", description="Charged so far.")
+    reserved_usd: USD = Field(
+        default=0,
+        alias="reservedUSD",
+        description="What the live attempt may still cost, its time of grace included.",
+    )
+    rate_per_hour_usd: USD = Field(default=0, alias="ratePerHourUSD", description="Price now.")
+    forecast_usd: USD | None = Field(
+        default=None, alias="forecastUSD", description="Cost at the end, at this speed and price."
+    )
+    limit_usd: USD | None = Field(default=None, alias="limitUSD", description="The cap.")
+    overshoot_bound_usd: USD = Field(
+        default=0,
+        alias="overshootBoundUSD",
+        description="Price of grace, clock skew and rounding: held back from the cap, so that it holds.",
+    )
+    last_updated_time: datetime | None = Field(default=None, description="Charged up to here.")
+
+
+class RunResults(ReportModel):
+    """What came out, judged against what was wanted."""
+
+    reason: EndReason = Field(description="Why the training ended.")
+    message: str = Field(max_length=MAX_MESSAGE, description="The same with numbers.")
+    target_met: bool | None = Field(default=None, description="None when there is no target.")
+    target: TargetVerdict | None = Field(default=None, description="The target, judged.")
+    final_validation: Loss | None = Field(default=None, description="Loss of the final weights.")
+    best_validation: Loss | None = Field(default=None, description="Lowest validation loss.")
+    best_step: int | None = Field(default=None, ge=0, description="Step of the lowest loss.")
+    test: Loss | None = Field(default=None, description="Loss of the test part.")
+    steps: int = Field(ge=0, description="Steps done.")
+    epochs: float = Field(ge=0, description="Passes over the training part.")
+    tokens: int = Field(ge=0, description="Training tokens read.")
+    parameters: int = Field(ge=0, description="Trained parameters.")
+    training_seconds: float = Field(ge=0, description="Time in steps, last attempt.")
+    tokens_per_second: float = Field(ge=0, description="Speed, last attempt.")
+    sample: str | None = Field(default=None, max_length=2000, description="Text it wrote.")
+
+
+class Environment(ReportModel):
+    """What the result depends on, from the audit trail."""
+
+    python: str = Field(default="", max_length=200, description="Version of Python.")
+    torch: str = Field(default="", max_length=64, description="Version of PyTorch.")
+    hardware: str = Field(default="", max_length=300, description="Processor and devices.")
+    git_commit: str | None = Field(default=None, max_length=64, description="Source.")
+    image_digest: str | None = Field(default=None, max_length=200, description="Image.")
+    seeds: dict[str, int] = Field(default={}, max_length=16, description="Seeds in force.")
+    configuration_hash: str = Field(default="", max_length=64, description="What decides numbers.")
+    data_sha256: str = Field(default="", max_length=64, description="Hash of the text.")
+    tokenizer_sha256: str = Field(default="", max_length=64, description="Hash of the tokenizer.")
+
+
+class TensorBoardStatus(ReportModel):
+    """Where TensorBoard is."""
+
+    url: str = Field(max_length=500, description="Address, or the command that opens it.")
+
+
+class TrainingRunStatus(ReportModel):
+    """What is."""
+
+    observed_generation: int = Field(default=0, description="Generation of the spec it is about.")
+    phase: Phase = Field(default=Phase.PENDING, description="Where the run is, in one word.")
+    reason: str = Field(default="", max_length=64, description="Why, in one word.")
+    message: str = Field(default="", max_length=MAX_MESSAGE, description="Why, with numbers.")
+    start_time: datetime | None = Field(default=None, description="First start of an attempt.")
+    completion_time: datetime | None = Field(default=None, description="When the run was over.")
+    next_attempt_time: datetime | None = Field(
+        default=None, description="The next attempt starts no earlier."
+    )
+    restarts: int = Field(default=0, ge=0, description="Attempts after the first.")
+    restarts_count_towards_max: int = Field(
+        default=0, ge=0, description="Those of them that followed a failure which counts."
+    )
+    conditions: tuple[Condition, ...] = Field(
+        default=(), max_length=16, description="Questions answered."
+    )
+    placement: Placement = Field(default=Placement(), description="Where the run is.")
+    attempts: tuple[Attempt, ...] = Field(
+        default=(), max_length=MAX_ATTEMPTS, description="Newest attempts, oldest first."
+    )
+    earlier_attempts: EarlierAttempts = Field(
+        default=EarlierAttempts(), description="Attempts no longer listed."
+    )
+    trainer_status: TrainerStatus | None = Field(default=None, description="How far it is.")
+    cost: Cost = Field(default=Cost(), description="What it costs.")
+    checkpoints: tuple[KeptCheckpoint, ...] = Field(
+        default=(), max_length=MAX_CHECKPOINTS, description="Checkpoints, oldest first."
+    )
+    results: RunResults | None = Field(default=None, description="What came out.")
+    environment: Environment | None = Field(default=None, description="What the result depends on.")
+    tensorboard: TensorBoardStatus | None = Field(default=None, description="Where it is.")

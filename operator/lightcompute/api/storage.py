@@ -1,0 +1,73 @@
+"""Where a run's folder lives, so that another attempt on another machine can go on from its checkpoints."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from runcontract.base import ContractModel, FieldFault, refuse
+
+
+class PersistentVolumeClaim(ContractModel):
+    """A claim in the namespace that the run is placed into."""
+
+    claim_name: str = Field(
+        pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$", description="Name of the claim."
+    )
+
+
+class S3(ContractModel):
+    """A bucket that speaks S3."""
+
+    bucket: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="Name of the bucket."
+    )
+    prefix: str = Field(
+        default="",
+        max_length=512,
+        pattern=r"^([A-Za-z0-9_=.-]+/)*([A-Za-z0-9_=.-]+)?$",
+        description="Start of every key, such as `runs/`.",
+    )
+    endpoint: str | None = Field(
+        default=None,
+        max_length=500,
+        pattern=r"^https?://[A-Za-z0-9.:-]+/?$",
+        description="Address of the service. Amazon's when not given.",
+    )
+    secret_name: str | None = Field(
+        default=None, max_length=253, description="Secret with the access key."
+    )
+
+
+class Ephemeral(ContractModel):
+    """The machine's own disk. Checkpoints are gone with the attempt: a restart begins at step 0."""
+
+    size_limit: str = Field(
+        default="50Gi", pattern=r"^[0-9]+([KMGT]i?)?$", max_length=32, description="Largest size."
+    )
+
+
+class Storage(ContractModel):
+    """One of three; ephemeral when none is given. A laptop keeps runs in its own folder whatever stands here."""
+
+    persistent_volume_claim: PersistentVolumeClaim | None = Field(
+        default=None, description="A claim that outlives the attempts."
+    )
+    s3: S3 | None = Field(default=None, description="A bucket, reachable from every cluster.")
+    ephemeral: Ephemeral | None = Field(default=None, description="The machine's own disk.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        kinds = {
+            "persistentVolumeClaim": self.persistent_volume_claim,
+            "s3": self.s3,
+            "ephemeral": self.ephemeral,
+        }
+        given = [kind for kind, value in kinds.items() if value is not None]
+        refuse(
+            FieldFault(field=given[1], found=given, expected=f"nothing beside {given[0]}")
+            if len(given) > 1
+            else None
+        )
+        return self

@@ -1,0 +1,90 @@
+"""What a decision can be: a closed union of actions, the status to record, and when to look again.
+
+Actions are orders, not code: a backend performs them, and each may be performed any number of times with the effect of one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from lightcompute.api.reasons import Reason
+from lightcompute.api.status import Place, TrainingRunStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartAttempt:
+    """Create the processes of an attempt that is already recorded; where they exist (same run UID and attempt), adopt them."""
+
+    attempt: int
+    place: Place
+    deadline_seconds: int | None
+    """The place ends it so many seconds after its start, whoever is dead by then. None for no deadline."""
+    stop_after_seconds: int | None
+    """What the trainer is told (`runcontract.environment.STOP_AFTER_SECONDS`): a little less, so that it saves and leaves first."""
+    grace_seconds: int
+    """From SIGTERM to SIGKILL."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopAttempt:
+    """Ask an attempt to save and leave (SIGTERM), and kill it after the grace. With a grace of 0: kill it now.
+
+    Where nothing of it exists, nothing happens, and nothing of it may come to exist later.
+    """
+
+    attempt: int
+    grace_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenewDeadline:
+    """Change the deadline of a live attempt: seconds from its start."""
+
+    attempt: int
+    deadline_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseAttempt:
+    """Remove what is left of an attempt that is confirmed gone and recorded as ended (Job, ConfigMap, Service); not its folder."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteRun:
+    """Delete the run itself, as its time to live is over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LetGo:
+    """Remove our finalizer: nothing of a deleted run is left. Its checkpoints go when `delete_checkpoints` is set."""
+
+    delete_checkpoints: bool
+
+
+Action = StartAttempt | StopAttempt | RenewDeadline | ReleaseAttempt | DeleteRun | LetGo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something worth telling once: a Kubernetes Event, or a line on the terminal."""
+
+    type: Literal["Normal", "Warning"]
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The outcome of one look. The status is recorded first, then the actions are performed in order."""
+
+    status: TrainingRunStatus
+    reason: Reason
+    message: str
+    actions: tuple[Action, ...] = ()
+    look_again_at: datetime | None = None
+    """Time of the next look, if nothing happens before; None when only a change of the run can matter."""
+    events: tuple[Event, ...] = ()

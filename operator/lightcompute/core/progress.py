@@ -1,0 +1,75 @@
+"""The newest of each kind of report that a trainer wrote: what is left of a log of any length.
+
+A backend folds what it reads into this (`progress = progress.with_report(report)`) and hands the result over in the snapshot.
+What a trainer says is shown and used for estimates and hangs; it never feeds the ledger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from runcontract.losses import Loss
+from runcontract.progress import (
+    Evaluated,
+    Finished,
+    Report,
+    Saved,
+    Started,
+    Stepped,
+    Warned,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What one attempt has said so far. Reports of another attempt are dropped."""
+
+    attempt: int
+    started: Started | None = None
+    stepped: Stepped | None = None
+    evaluated: Evaluated | None = None
+    best_validation: Loss | None = None
+    saved: Saved | None = None
+    warned: Warned | None = None
+    finished: Finished | None = None
+    newest_time: datetime | None = None
+    """Largest time in a report, by the trainer's clock."""
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps done, as far as is told."""
+        reports = (self.started, self.stepped, self.evaluated, self.saved, self.finished)
+        return max((report.step for report in reports if report is not None), default=0)
+
+    @property
+    def max_steps(self) -> int | None:
+        """Steps of the whole run, as far as is told."""
+        newest = self.stepped or self.started
+        return newest.max_steps if newest is not None else None
+
+    def with_report(self, report: Report) -> Progress:
+        """This and one more report."""
+        if report.attempt != self.attempt:
+            return self
+        known = replace(self, newest_time=_later(self.newest_time, report.time))
+        match report:
+            case Started():
+                return replace(known, started=report)
+            case Stepped():
+                return replace(known, stepped=report)
+            case Evaluated():
+                best = report.validation if report.best else known.best_validation
+                return replace(known, evaluated=report, best_validation=best)
+            case Saved():
+                return replace(known, saved=report)
+            case Warned():
+                return replace(known, warned=report)
+            case Finished():
+                return replace(known, finished=report)
+
+
+def _later(known: datetime | None, new: datetime) -> datetime | None:
+    if new.tzinfo is None:  # a time without zone is no time
+        return known
+    return new if known is None or new > known else known

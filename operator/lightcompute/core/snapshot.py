@@ -1,0 +1,94 @@
+"""All that a decision is made from: one frozen value, gathered by a backend at one moment.
+
+Times are aware; `now` is the only clock. Nothing here is remembered between two looks: what must be remembered is in
+`run.status`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from lightcompute.api.money import MicroUSD
+from lightcompute.api.reasons import Reason
+from lightcompute.api.status import Place
+from lightcompute.api.training_run import TrainingRun
+from lightcompute.core.progress import Progress
+from runcontract.audit import Audit
+from runcontract.results import KeptCheckpoint, Results, TerminationMessage
+
+
+class ChildState(StrEnum):
+    """What is seen of an attempt's processes."""
+
+    PENDING = "Pending"
+    """They exist but hold no place yet (a pod that is not scheduled): nothing is charged."""
+    RUNNING = "Running"
+    """They hold their place, from `start_time`: it is charged."""
+    EXITED = "Exited"
+    """They are confirmed gone and said how: `exit_code` or `signal`, and `end_time`."""
+    VANISHED = "Vanished"
+    """They are confirmed gone and nothing tells how, as after the loss of a machine."""
+    UNKNOWN = "Unknown"
+    """They cannot be seen now and may be alive (a cluster that cannot be reached): they are charged, and nothing replaces them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Child:
+    """What is seen of one attempt of this run (found by the run's UID). An attempt of which nothing is seen has no Child."""
+
+    attempt: int
+    state: ChildState
+    start_time: datetime | None = None
+    """From when it held its place."""
+    end_time: datetime | None = None
+    """When it was gone (Exited), or is known to be gone by (Vanished); `now` of the look when not given."""
+    exit_code: int | None = None
+    signal: int | None = None
+    stopping: bool = False
+    """Whether it was asked to leave already."""
+    preempted: bool = False
+    """Whether its machine or a scheduler ended it (eviction, node loss, spot reclaim)."""
+    deadline_seconds: int | None = None
+    """Seconds from its start after which the place ends it by itself, as the place has it; None where no place keeps one."""
+    progress: Progress | None = None
+    termination: TerminationMessage | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A place that the run could take, and what the whole run costs there for an hour."""
+
+    place: Place
+    rate_per_hour: MicroUSD
+    unavailable: Reason | None = None
+    """Why it cannot be had now (such as NO_CAPACITY); None when it can."""
+    message: str = ""
+    any_placement: bool = False
+    """Whether `placement.gpuTypes`, `regions` and `clusters` don't apply: this machine, which is the only place there is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The run and the world, at `now`."""
+
+    run: TrainingRun
+    now: datetime
+    children: tuple[Child, ...] = ()
+    offers: tuple[Offer, ...] = ()
+    checkpoints: tuple[KeptCheckpoint, ...] = ()
+    """Inventory of the run's folder; empty when it is not known: then the last reports stand for it."""
+    results: Results | None = None
+    audit: Audit | None = None
+    tensorboard_url: str | None = None
+    faults: tuple[str, ...] = ()
+    """What this place finds wrong with the spec (a missing claim, an unknown cluster), each a sentence. Nothing starts."""
+    grace_seconds: int = 30
+    """Time from asking an attempt to leave until it is killed."""
+    clock_skew_seconds: int = 0
+    """Largest difference between the clocks of `now`, of children and of places."""
+
+    def child(self, attempt: int) -> Child | None:
+        """What is seen of `attempt`, or None."""
+        return next((child for child in self.children if child.attempt == attempt), None)

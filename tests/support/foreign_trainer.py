@@ -15,6 +15,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from runcontract import environment, folder
 from runcontract.exit_codes import ExitCode
@@ -182,7 +183,7 @@ class Trainer:
     def _ask(self, *_: object) -> None:
         self.asked = True
 
-    def _now(self) -> dict[str, object]:
+    def _now(self) -> dict[str, Any]:
         return {"time": datetime.now(UTC), "attempt": self.attempt, "step": self.step}
 
     def _say(self, report: Report) -> None:

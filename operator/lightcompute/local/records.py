@@ -1,7 +1,7 @@
 """What the supervisor of an attempt and the controller of a run tell each other, as files in the attempt's folder.
 
-The controller writes the plan, the supervisor the other two. Each is written once, whole, by one writer; what is read is
-checked here, at the border. Standard library only: the supervisor imports it.
+The controller writes the plan and the terms, the supervisor who was started and how it ended. Each is written whole, by one
+writer; what is read is checked here, at the border. Standard library only: the supervisor imports it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from lightcompute.local.files import read_record, write_record
 from lightcompute.local.process import ProcessIdentity, identity_from
 
 PLAN = "plan.json"
+TERMS = "terms.json"
 STARTED = "started.json"
 EXIT = "exit.json"
 LOCK = "alive.lock"
-"""Held by the supervisor while it lives: proof of life that needs no process number."""
+"""Held by the supervisor while it lives: proof of life that needs no process number. Touched at each heartbeat."""
+HEARTBEAT_SECONDS = 30
 STDOUT = "stdout.log"
 STDERR = "stderr.log"
 SUPERVISOR_LOG = "supervisor.log"
@@ -27,15 +29,26 @@ TERMINATION = "termination.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What the supervisor is to do. `deadline_seconds` counts from the trainer's start; None for no deadline."""
+    """What the supervisor is to start. Never changed."""
 
     run_uid: str
     attempt: int
     command: tuple[str, ...]
     variables: dict[str, str]
     folder: str
-    deadline_seconds: int | None
-    grace_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """How long the attempt may live; may be changed while it does.
+
+    `deadline_seconds` counts from the start, None for no deadline; `grace_seconds` from SIGTERM to SIGKILL. With `stop` the
+    attempt is to end now, and is not to start when it has not.
+    """
+
+    deadline_seconds: int | None = None
+    grace_seconds: int = 30
+    stop: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +99,17 @@ def read_plan(folder: Path) -> Plan | None:
     if record is None:
         return None
     return Plan(**{**record, "command": tuple(record["command"])})
+
+
+def write_terms(folder: Path, terms: Terms) -> None:
+    """Writes the terms of the attempt in `folder`; a supervisor takes notice at its next heartbeat, or when woken."""
+    write_record(folder / TERMS, asdict(terms))
+
+
+def read_terms(folder: Path) -> Terms | None:
+    """The terms in `folder`, or None."""
+    record = _checked(folder / TERMS, Terms)
+    return None if record is None else Terms(**record)
 
 
 def write_started(folder: Path, started: Started) -> None:

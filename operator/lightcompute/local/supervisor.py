@@ -4,7 +4,8 @@
 leaves an exit record. It needs no controller: one that dies changes nothing, and the cap on time holds. It decides nothing
 about another attempt. Standard library only, so that it starts in a moment and holds little memory.
 
-Signals to it: SIGTERM asks the trainer to save and leave, with the grace time to do so; SIGQUIT kills it at once.
+The terms in that folder may change meanwhile; SIGUSR1 makes it look at once. SIGTERM, as a machine sends it when it shuts
+down, asks the trainer to save and leave, too.
 """
 
 from __future__ import annotations
@@ -22,35 +23,34 @@ from types import FrameType
 from lightcompute.local import leash, records
 from lightcompute.local.files import try_lock
 from lightcompute.local.process import identity_of
-from lightcompute.local.records import Exit, Plan, Started
+from lightcompute.local.records import Exit, Plan, Started, Terms
 
 _PR_SET_CHILD_SUBREAPER = 36
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Goes on while the machine sleeps, as the bill does."""
-ASKED, KILLED, DEADLINE = "Asked", "Killed", "Deadline"
+ASKED, DEADLINE, MACHINE = "Asked", "Deadline", "Machine"
+"""Why a trainer was told to leave: the terms say so, its time is over, or somebody sent us SIGTERM."""
 
 
 @dataclass
 class _Signals:
     """What has come in by signals; they wake the loop through a pipe."""
 
-    stop: bool = False
-    kill: bool = False
+    terminated: bool = False
     wakeup: int = field(default=-1)
 
     def install(self) -> None:
         self.wakeup, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD):
+        for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1):
             signal.signal(number, self._receive)
         # A terminal's own signals are not meant for a process of its own session, but a stray one must not end it.
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        self.stop = self.stop or number == signal.SIGTERM
-        self.kill = self.kill or number == signal.SIGQUIT
+        self.terminated = self.terminated or number == signal.SIGTERM
 
     def wait(self, seconds: float) -> None:
         if select.select([self.wakeup], [], [], max(seconds, 0.0))[0]:
@@ -64,10 +64,12 @@ def main(arguments: list[str]) -> int:
     # One supervisor an attempt, ever: another that is alive holds the lock, one that was alive has left its record.
     if lock is None or records.read_started(folder) or records.read_exit(folder):
         return 0
-    plan = records.read_plan(folder)
-    if plan is None:
-        sys.stderr.write(f"{folder / records.PLAN}: no plan of an attempt\n")
+    plan, terms = records.read_plan(folder), records.read_terms(folder)
+    if plan is None or terms is None:
+        sys.stderr.write(f"{folder}: no plan and terms of an attempt\n")
         return 1
+    if terms.stop:
+        return 0
     signals = _Signals()
     signals.install()
     _adopt_orphans()
@@ -81,7 +83,7 @@ def main(arguments: list[str]) -> int:
         return 0
     running = Started(**{**vars(started), "trainer": identity_of(trainer.pid)})
     records.write_started(folder, running)
-    records.write_exit(folder, _watch(trainer, plan, running, signals))
+    records.write_exit(folder, _Watch(folder, plan, running, trainer.pid, signals).to_the_end())
     return 0
 
 
@@ -114,41 +116,67 @@ def _start_trainer(folder: Path, plan: Plan) -> subprocess.Popen[bytes]:
         )
 
 
-def _watch(
-    trainer: subprocess.Popen[bytes], plan: Plan, started: Started, signals: _Signals
-) -> Exit:
-    """Waits for the trainer's end, and brings it about when it is time."""
-    begin = time.clock_gettime(_CLOCK)
-    deadline = float("inf") if plan.deadline_seconds is None else begin + plan.deadline_seconds
-    kill_at = float("inf")
-    because: str | None = None
-    while True:
-        if os.waitid(os.P_PID, trainer.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            break
+class _Watch:
+    """The life of a trainer, from its start to the record of its end."""
+
+    def __init__(
+        self, folder: Path, plan: Plan, started: Started, pid: int, signals: _Signals
+    ) -> None:
+        self._folder = folder
+        self._plan = plan
+        self._started = started
+        self._pid = pid
+        self._signals = signals
+        self._terms = Terms()
+        self._begin = time.clock_gettime(_CLOCK)
+        self._asked_at: float | None = None
+        self._because: str | None = None
+
+    def to_the_end(self) -> Exit:
+        """Waits for the trainer's end, and brings it about when it is time."""
+        while not os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            (self._folder / records.LOCK).touch()
+            self._terms = records.read_terms(self._folder) or self._terms
+            self._signals.wait(min(self._act(), records.HEARTBEAT_SECONDS))
+        # Its status is not collected yet, so its number still names its group and no other.
+        _signal_group(self._pid)
+        _, status, usage = os.wait4(self._pid, 0)
+        _end_orphans()
+        code, peak_bytes = os.waitstatus_to_exitcode(status), _bytes(usage.ru_maxrss)
+        return _exit(self._plan, self._started, code, peak_bytes, self._because)
+
+    def _act(self) -> float:
+        """Does what is due now; returns the seconds until something else may be."""
         now = time.clock_gettime(_CLOCK)
-        if because is None and (signals.stop or signals.kill or now >= deadline):
-            because = DEADLINE if now >= deadline else ASKED
-            kill_at = now + plan.grace_seconds
-            _signal(trainer.pid, signal.SIGTERM)
-        if now >= kill_at or signals.kill:
-            because = KILLED if signals.kill else because
-            _signal_group(trainer.pid)
-        # A deadline past the grace is tried again each second: a process in the kernel's hands may not die at once.
-        signals.wait(min((kill_at if because else deadline) - now, 60.0) if now < kill_at else 1.0)
-    # Its status is not collected yet, so its number still names its group and no other.
-    _signal_group(trainer.pid)
-    _, status, usage = os.wait4(trainer.pid, 0)
-    trainer.returncode = os.waitstatus_to_exitcode(status)
-    _end_orphans()
-    return _exit(plan, started, trainer.returncode, _bytes(usage.ru_maxrss), because)
+        self._because = self._because or self._reason_to_leave(now)
+        if self._because is None:
+            limit = self._terms.deadline_seconds
+            return records.HEARTBEAT_SECONDS if limit is None else self._begin + limit - now
+        if self._asked_at is None:
+            self._asked_at = now
+            _signal(self._pid, signal.SIGTERM)
+        left = self._asked_at + self._terms.grace_seconds - now
+        if left > 0:
+            return left
+        # Again each second: a process in the kernel's hands may not die at once.
+        _signal_group(self._pid)
+        return 1.0
+
+    def _reason_to_leave(self, now: float) -> str | None:
+        limit = self._terms.deadline_seconds
+        if self._terms.stop:
+            return ASKED
+        if limit is not None and now >= self._begin + limit:
+            return DEADLINE
+        return MACHINE if self._signals.terminated else None
 
 
 def _exit(plan: Plan, started: Started, code: int, peak_bytes: int, because: str | None) -> Exit:
     how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
     why = {
         ASKED: " after it was asked to stop",
-        KILLED: " after it was killed on request",
-        DEADLINE: f" after its deadline of {plan.deadline_seconds} s",
+        DEADLINE: " after its deadline",
+        MACHINE: " after its supervisor was told to end, as when the machine shuts down",
         None: "",
     }[because]
     return Exit(

@@ -15,6 +15,12 @@ FIELD_FAULTS = "field_faults"
 """Type of the pydantic error that carries `FieldFault`s in its context."""
 
 
+def document_key(name: str) -> str:
+    """The key in a document of the field `name`: camelCase, with `USD` as the word is written."""
+    key = to_camel(name)
+    return f"{key[:-3]}USD" if key.endswith("Usd") else key
+
+
 class ContractModel(BaseModel):
     """A frozen value whose documents use camelCase keys, as Kubernetes does.
 
@@ -22,7 +28,7 @@ class ContractModel(BaseModel):
     """
 
     model_config = ConfigDict(
-        alias_generator=to_camel,
+        alias_generator=document_key,
         validate_by_alias=True,
         validate_by_name=True,
         serialize_by_alias=True,

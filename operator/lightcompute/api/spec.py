@@ -37,7 +37,6 @@ class Placement(ContractModel):
     )
     max_hourly_price_usd: USD | None = Field(
         default=None,
-        alias="maxHourlyPriceUSD",
         description='Highest price of the whole run for one hour, such as "4.00"; dearer places are passed over.',
     )
     retry_interval_seconds: int = Field(
@@ -70,7 +69,6 @@ class Budget(ContractModel):
     """The cap on what the run may cost over all its attempts. It is never passed: an attempt that would pass it is stopped before."""
 
     limit_usd: USD = Field(
-        alias="limitUSD",
         gt=0,
         le=MAX_AMOUNT,
         description='Most that the run may cost in US dollars, as text such as "20.00"; at most six decimals.',

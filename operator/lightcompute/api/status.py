@@ -54,9 +54,7 @@ class Candidate(ReportModel):
     """A place of the last round, and what became of it."""
 
     place: Place = Field(description="The place.")
-    rate_per_hour_usd: USD = Field(
-        alias="ratePerHourUSD", description="Price of the run there for one hour."
-    )
+    rate_per_hour_usd: USD = Field(description="Price of the run there for one hour.")
     reason: str = Field(max_length=64, description="Chosen, or why not.")
     message: str = Field(default="", max_length=256, description="The same with numbers.")
 
@@ -88,14 +86,14 @@ class Charge(ReportModel):
 
     start_time: datetime = Field(description="From when the place was held.")
     end_time: datetime | None = Field(default=None, description="Until when.")
-    rate_per_hour_usd: USD = Field(alias="ratePerHourUSD", description="Price for one hour.")
+    rate_per_hour_usd: USD = Field(description="Price for one hour.")
 
 
 class FoldedCharges(ReportModel):
     """Segments that are no longer listed, as sums."""
 
     count: int = Field(default=0, ge=0, description="Segments.")
-    cost_usd: USD = Field(default=0, alias="costUSD", description="What they cost together.")
+    cost_usd: USD = Field(default=0, description="What they cost together.")
     held_microseconds: int = Field(default=0, ge=0, description="How long they were together.")
 
 
@@ -106,12 +104,15 @@ class Attempt(ReportModel):
     state: AttemptState = Field(description="Where it is in its life.")
     generation: int = Field(default=0, description="Generation of the spec that it carries out.")
     place: Place = Field(description="Where.")
-    rate_per_hour_usd: USD = Field(alias="ratePerHourUSD", description="Price when reserved.")
+    rate_per_hour_usd: USD = Field(description="Price when reserved.")
     reserved_time: datetime = Field(description="When it was recorded.")
     deadline_seconds: int | None = Field(
         default=None,
         ge=0,
         description="Seconds from its start after which the place itself ends it. None without cap and deadline.",
+    )
+    stop_after_seconds: int | None = Field(
+        default=None, ge=0, description="What the trainer was told: leave after so many seconds."
     )
     start_time: datetime | None = Field(default=None, description="From when it held the place.")
     stop_time: datetime | None = Field(default=None, description="When it was asked to leave.")
@@ -171,20 +172,18 @@ class TrainerStatus(ReportModel):
 class Cost(ReportModel):
     """What the run cost and may still cost. Computed from the ledger; never falls."""
 
-    spent_usd: USD = Field(default=0, alias="spentUSD", description="Charged so far.")
+    spent_usd: USD = Field(default=0, description="Charged so far.")
     reserved_usd: USD = Field(
         default=0,
-        alias="reservedUSD",
         description="What the live attempt may still cost, its time of grace included.",
     )
-    rate_per_hour_usd: USD = Field(default=0, alias="ratePerHourUSD", description="Price now.")
+    rate_per_hour_usd: USD = Field(default=0, description="Price now.")
     forecast_usd: USD | None = Field(
-        default=None, alias="forecastUSD", description="Cost at the end, at this speed and price."
+        default=None, description="Cost at the end, at this speed and price."
     )
-    limit_usd: USD | None = Field(default=None, alias="limitUSD", description="The cap.")
+    limit_usd: USD | None = Field(default=None, description="The cap.")
     overshoot_bound_usd: USD = Field(
         default=0,
-        alias="overshootBoundUSD",
         description="Price of grace, clock skew and rounding: held back from the cap, so that it holds.",
     )
     last_updated_time: datetime | None = Field(default=None, description="Charged up to here.")
@@ -202,11 +201,13 @@ class RunResults(ReportModel):
     best_step: int | None = Field(default=None, ge=0, description="Step of the lowest loss.")
     test: Loss | None = Field(default=None, description="Loss of the test part.")
     steps: int = Field(ge=0, description="Steps done.")
-    epochs: float = Field(ge=0, description="Passes over the training part.")
-    tokens: int = Field(ge=0, description="Training tokens read.")
-    parameters: int = Field(ge=0, description="Trained parameters.")
-    training_seconds: float = Field(ge=0, description="Time in steps, last attempt.")
-    tokens_per_second: float = Field(ge=0, description="Speed, last attempt.")
+    epochs: float | None = Field(default=None, ge=0, description="Passes over the training part.")
+    tokens: int | None = Field(default=None, ge=0, description="Training tokens read.")
+    parameters: int | None = Field(default=None, ge=0, description="Trained parameters.")
+    training_seconds: float | None = Field(
+        default=None, ge=0, description="Time in steps, last attempt."
+    )
+    tokens_per_second: float | None = Field(default=None, ge=0, description="Speed, last attempt.")
     sample: str | None = Field(default=None, max_length=2000, description="Text it wrote.")
 
 

@@ -1,0 +1,156 @@
+"""The cap: how long an attempt may run on what is left, so that it holds with everybody but the place itself dead.
+
+    reserve  = rate x (grace + clock skew + granularity)       held back, rounded up: the stated bound on overshoot
+    deadline = floor((left - reserve) / rate) seconds          kept by the place, told to the trainer a little shorter
+
+An attempt that is ended at its deadline, and takes all of its grace to die, costs at most what was left. Neither number
+depends on `now`: computed again at any later look they come out the same, unless limit, price or ledger changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lightcompute.api.money import MicroUSD, charge, seconds_paid_by
+from lightcompute.api.status import Attempt, TrainingRunStatus
+from lightcompute.api.training_run import TrainingRun
+from lightcompute.core.ledger import open_charge, total_cost, total_held
+from lightcompute.core.snapshot import Snapshot
+
+GRANULARITY_SECONDS = 1
+"""Deadlines are whole seconds, at every place."""
+MINIMUM_USEFUL_SECONDS = 30
+"""An attempt that may not run for so long is not started: it would pay for loading and saving only."""
+STOP_EARLY_SECONDS = 5
+"""So much sooner than its place would end it, the trainer has saved and left by itself."""
+RENEWAL_SLICE_SECONDS = 60
+"""A deadline is moved to a later time only if it gains so much: each move costs a request."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What an end takes longer than its deadline, at worst."""
+
+    grace_seconds: int
+    clock_skew_seconds: int = 0
+
+    @property
+    def overrun(self) -> timedelta:
+        """Time from a deadline until the attempt is certainly gone."""
+        return timedelta(seconds=self.grace_seconds + self.clock_skew_seconds + GRANULARITY_SECONDS)
+
+    def reserve(self, rate: MicroUSD) -> MicroUSD:
+        """What is held back for it: the bound on overshoot."""
+        return charge(rate, self.overrun)
+
+
+def terms_of(snapshot: Snapshot) -> Terms:
+    """The terms of the place, as the snapshot tells them."""
+    return Terms(
+        grace_seconds=snapshot.grace_seconds, clock_skew_seconds=snapshot.clock_skew_seconds
+    )
+
+
+def limit_of(run: TrainingRun) -> MicroUSD | None:
+    """The cap, or None."""
+    return run.spec.budget.limit_usd if run.spec.budget is not None else None
+
+
+def left_of(run: TrainingRun, status: TrainingRunStatus, now: datetime) -> MicroUSD | None:
+    """What the cap leaves; negative when it was lowered below what is spent; None without a cap."""
+    limit = limit_of(run)
+    return None if limit is None else limit - total_cost(status, now)
+
+
+def new_deadline(
+    run: TrainingRun, status: TrainingRunStatus, *, rate: MicroUSD, now: datetime, terms: Terms
+) -> int | None:
+    """Seconds that a new attempt at `rate` may run, with no other live; None for no deadline."""
+    return _smallest(
+        _paid_seconds(left_of(run, status, now), rate, terms), _active_seconds(run, status, now)
+    )
+
+
+def renewed_deadline(
+    run: TrainingRun, status: TrainingRunStatus, attempt: Attempt, terms: Terms
+) -> int | None:
+    """The deadline of the live `attempt` under the limit, prices and ledger of now; in seconds from its start."""
+    segment = open_charge(attempt)
+    if segment is None or attempt.start_time is None:
+        return new_deadline(
+            run,
+            status,
+            rate=attempt.rate_per_hour_usd,
+            now=attempt.reserved_time,
+            terms=terms,
+        )
+    # At the start of the open segment it has cost nothing yet, so everything before it is what is spent.
+    start = segment.start_time
+    gone = int((start - attempt.start_time).total_seconds())
+    allowed = _smallest(
+        _paid_seconds(left_of(run, status, start), segment.rate_per_hour_usd, terms),
+        _active_seconds(run, status, start),
+    )
+    return None if allowed is None else gone + allowed
+
+
+def worth_moving(old: int | None, new: int | None) -> bool:
+    """Whether a deadline is to be changed: always to an earlier time, to a later one if it gains enough."""
+    if old is None or new is None:
+        return old != new
+    return new < old or new >= old + RENEWAL_SLICE_SECONDS
+
+
+def end_time(attempt: Attempt) -> datetime | None:
+    """When the place ends the live `attempt`; None while that is not known."""
+    if attempt.start_time is None or attempt.deadline_seconds is None:
+        return None
+    return attempt.start_time + timedelta(seconds=attempt.deadline_seconds)
+
+
+def certain_end(attempt: Attempt, terms: Terms) -> datetime | None:
+    """When the live `attempt` is certainly gone, seen or unseen; None where no deadline is kept."""
+    end = end_time(attempt)
+    return None if end is None else end + terms.overrun
+
+
+def reserved(attempt: Attempt, terms: Terms, now: datetime) -> MicroUSD:
+    """What the live `attempt` may still cost after `now`, at worst; with no deadline, its end from now on."""
+    rate = rate_of(attempt)
+    segment = open_charge(attempt)
+    if segment is None:
+        seconds = timedelta(seconds=attempt.deadline_seconds or 0)
+        return charge(rate, seconds + terms.overrun)
+    end = certain_end(attempt, terms) or now + terms.overrun
+    # The difference of two sums rounded the same way: spent and reserved add up to the worst cost, exactly.
+    return max(0, charge(rate, end - segment.start_time) - charge(rate, now - segment.start_time))
+
+
+def rate_of(attempt: Attempt) -> MicroUSD:
+    """What `attempt` costs for an hour now."""
+    return attempt.charges[-1].rate_per_hour_usd if attempt.charges else attempt.rate_per_hour_usd
+
+
+def pays_for_a_start(seconds: int | None) -> bool:
+    """Whether a deadline of `seconds` is long enough to be of use."""
+    return seconds is None or seconds >= MINIMUM_USEFUL_SECONDS
+
+
+def _paid_seconds(left: MicroUSD | None, rate: MicroUSD, terms: Terms) -> int | None:
+    if left is None:
+        return None
+    if rate == 0:  # what costs nothing runs on, unless the cap was lowered below what is spent
+        return None if left >= 0 else 0
+    return seconds_paid_by(left - terms.reserve(rate), rate)
+
+
+def _active_seconds(run: TrainingRun, status: TrainingRunStatus, now: datetime) -> int | None:
+    bound = run.spec.active_deadline_seconds
+    if bound is None:
+        return None
+    return max(0, int((timedelta(seconds=bound) - total_held(status, now)).total_seconds()))
+
+
+def _smallest(*values: int | None) -> int | None:
+    return min((value for value in values if value is not None), default=None)

@@ -1,0 +1,166 @@
+"""How an attempt ended and what follows: tried again or not, counted or not, after how long.
+
+Who made it end decides. The user's own faults are final, since the same order would end the same way. A machine that was taken
+away is nobody's fault and free. Everything else counts towards `failurePolicy.maxRestarts`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from lightcompute.api.reasons import Reason
+from lightcompute.api.spec import Backoff
+from lightcompute.api.status import Attempt
+from lightcompute.core.budget import end_time
+from lightcompute.core.snapshot import Child, ChildState
+from runcontract.exit_codes import DESCRIPTIONS, ExitCode
+
+FRUITFUL_SECONDS = 600
+"""An attempt that held its place for so long counts as having brought the run forward, whatever it reported."""
+MAX_FRUITLESS = 10
+"""So many free attempts in a row without a step saved end the run: something is wrong that nobody owns up to."""
+_SIGKILL = 9
+
+
+class Follows(Enum):
+    """What follows the end of an attempt."""
+
+    SUCCESS = auto()
+    FAILURE = auto()
+    COUNTED_RESTART = auto()
+    FREE_RESTART = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """An end, judged."""
+
+    follows: Follows
+    reason: Reason
+    message: str
+
+
+_USERS_FAULTS = {
+    ExitCode.CONFIGURATION_FAULT: Reason.CONFIGURATION_FAULT,
+    ExitCode.DATA_FAULT: Reason.DATA_FAULT,
+    ExitCode.BROKEN_CHECKPOINT: Reason.BROKEN_CHECKPOINT,
+    ExitCode.DIVERGED: Reason.DIVERGED,
+}
+FINAL_REASONS = frozenset(_USERS_FAULTS.values())
+"""Ends that no other attempt follows, unless the spec is changed."""
+assert all(code.is_users_fault == (code in _USERS_FAULTS) for code in ExitCode)
+
+
+def judge(child: Child, attempt: Attempt, *, speaks_contract: bool, ended: datetime) -> Ending:
+    """How `attempt` ended, from what is seen of it (`child`: Exited or Vanished)."""
+    if child.state is ChildState.VANISHED and attempt.start_time is None:
+        return _free(Reason.NEVER_STARTED, "gone before anything of it was seen to run")
+    code = _contract_code(child) if speaks_contract else None
+    how = _how(child, code)
+    if child.exit_code == 0 and child.signal is None:
+        return Ending(follows=Follows.SUCCESS, reason=Reason.COMPLETED, message=how)
+    if code in _USERS_FAULTS:
+        return Ending(follows=Follows.FAILURE, reason=_USERS_FAULTS[code], message=how)
+    if attempt.stop_reason == Reason.HANG:
+        return _counted(Reason.HANG, f"hung and was stopped; {how}")
+    if attempt.stop_reason is not None:
+        return _free(Reason.PREEMPTED, f"asked to leave ({attempt.stop_reason}); {how}")
+    if child.state is ChildState.VANISHED:
+        return _free(Reason.VANISHED, how)
+    if child.preempted or code is ExitCode.PREEMPTED:
+        return _free(Reason.PREEMPTED, how)
+    return _out_of_time(attempt, code, how, ended) or _failed(child, code, how)
+
+
+def wait_before_next(attempts: tuple[Attempt, ...], backoff: Backoff) -> timedelta:
+    """Time from the end of the newest attempt to the start of the next; doubled at each end in a row without progress."""
+    newest = attempts[-1]
+    if not newest.counts and (newest.fruitful or newest.stop_reason is not None):
+        return timedelta()
+    in_a_row = max(1, len(_fruitless(attempts)))
+    # 2 ** 30 is beyond any longest wait; the bound keeps the number small.
+    seconds = backoff.base_seconds * 2 ** min(in_a_row - 1, 30)
+    return timedelta(seconds=min(seconds, backoff.max_seconds))
+
+
+def free_and_fruitless(attempts: tuple[Attempt, ...], generation: int) -> int:
+    """How many of the newest attempts in a row ended for free, by no word of ours, under this spec, and brought nothing."""
+    ends = _fruitless(attempts)
+    return sum(
+        1
+        for attempt in ends
+        if not attempt.counts and attempt.stop_reason is None and attempt.generation == generation
+    )
+
+
+def _fruitless(attempts: tuple[Attempt, ...]) -> list[Attempt]:
+    """The newest attempts in a row that brought nothing; one that was stopped at our word says nothing either way."""
+    ends: list[Attempt] = []
+    for attempt in reversed(attempts):
+        if attempt.fruitful:
+            break
+        if attempt.counts or attempt.stop_reason is None:
+            ends.append(attempt)
+    return ends
+
+
+def _out_of_time(
+    attempt: Attempt, code: ExitCode | None, how: str, ended: datetime
+) -> Ending | None:
+    deadline = end_time(attempt)
+    if deadline is not None and ended >= deadline:
+        return _free(Reason.TIME_OVER, f"{how}, after its {attempt.deadline_seconds} s")
+    if code is not ExitCode.BUDGET_REACHED or attempt.start_time is None:
+        return None
+    told = attempt.stop_after_seconds
+    lasted = int((ended - attempt.start_time).total_seconds())
+    # It has to save first, which may take long; but not half of all the time it was given.
+    if told is not None and lasted * 2 >= told:
+        return _free(Reason.TIME_OVER, f"{how}, after {lasted} s of {told} s")
+    given = "no end" if told is None else f"{told} s"
+    return _counted(Reason.LEFT_EARLY, f"{how}, after {lasted} s where it was given {given}")
+
+
+def _failed(child: Child, code: ExitCode | None, how: str) -> Ending:
+    if code is ExitCode.STORAGE_FAULT:
+        return _counted(Reason.STORAGE_FAULT, how)
+    number = _signal(child)
+    if number == _SIGKILL:
+        return _counted(Reason.OUT_OF_MEMORY, how)
+    return _counted(Reason.INTERNAL_ERROR if number is None else Reason.KILLED, how)
+
+
+def _signal(child: Child) -> int | None:
+    """The signal that ended it; shells and kubelets tell 128 + n as an exit code."""
+    if child.signal is not None:
+        return child.signal
+    code = child.exit_code
+    return code - 128 if code is not None and 128 < code < 193 else None
+
+
+def _contract_code(child: Child) -> ExitCode | None:
+    code = child.exit_code
+    known = child.signal is None and code is not None and code in ExitCode.__members__.values()
+    return ExitCode(code) if known and code is not None else None
+
+
+def _how(child: Child, code: ExitCode | None) -> str:
+    if child.state is ChildState.VANISHED:
+        return "gone without an exit code"
+    number = _signal(child)
+    if number is not None:
+        return f"ended by signal {number}"
+    text = f"exit code {child.exit_code}"
+    if child.termination is not None and child.termination.exit_code == child.exit_code:
+        return f"{text}: {child.termination.message}"
+    return f"{text}: {DESCRIPTIONS[code]}" if code is not None else text
+
+
+def _free(reason: Reason, message: str) -> Ending:
+    return Ending(follows=Follows.FREE_RESTART, reason=reason, message=message)
+
+
+def _counted(reason: Reason, message: str) -> Ending:
+    return Ending(follows=Follows.COUNTED_RESTART, reason=reason, message=message)

@@ -9,11 +9,18 @@ from runcontract.order.data import Data
 from runcontract.order.evaluation import EarlyStopping, Evaluation, Samples, Target
 from runcontract.order.model import Model
 from runcontract.order.optimizer import Averaging, Optimizer, Schedule
-from runcontract.order.order import Order, RunIdentity, configuration_hash, read_order
+from runcontract.order.order import (
+    FREE_TO_CHANGE,
+    Order,
+    RunIdentity,
+    configuration_hash,
+    read_order,
+)
 from runcontract.order.tokenizer import Tokenizer
 from runcontract.order.training import Training
 
 __all__ = [
+    "FREE_TO_CHANGE",
     "Averaging",
     "Checkpoints",
     "Data",

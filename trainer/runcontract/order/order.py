@@ -18,6 +18,11 @@ from runcontract.document import dump_document, parse_model, read_document
 from runcontract.order.checkpoints import Checkpoints
 from runcontract.order.training import Training
 
+FREE_TO_CHANGE = frozenset(
+    {"maxSteps", "maxEpochs", "evaluation", "samples", "target", "earlyStopping"}
+)
+"""Keys of `training` that a run may be continued under with other values."""
+
 
 class RunIdentity(ContractModel):
     """Whose order this is."""
@@ -61,9 +66,9 @@ def configuration_hash(training: Training) -> str:
     The lengths (`maxSteps`, `maxEpochs`), reports (`evaluation`, `samples`, `target`) and `earlyStopping` stay out:
     they decide when a run ends and what it says, and a checkpoint may be continued under others.
     """
-    document = training.document()
-    for key in ("maxSteps", "maxEpochs", "evaluation", "samples", "target", "earlyStopping"):
-        document.pop(key, None)
+    document = {
+        key: value for key, value in training.document().items() if key not in FREE_TO_CHANGE
+    }
     return hashlib.sha256(
         json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
     ).hexdigest()

@@ -1,0 +1,66 @@
+"""What went wrong with checkpoints, in words for a person: one place for the texts of storage and checkpoint faults."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from pathlib import Path
+
+from runcontract.faults import CheckpointFault, Fault, StorageFault
+
+_ACTIONS = {
+    errno.ENOSPC: "Free some space or lower checkpoints.keepLatest, and start the run again: it goes on from its newest checkpoint.",
+    errno.EROFS: "The file system is read-only: mount it writable, or choose another output folder.",
+    errno.EACCES: "Give this user the right to write there, or choose another output folder.",
+    errno.EIO: "The device or network volume fails: look into the system's log, or choose another output folder.",
+    errno.ENOENT: "Something removed it while the run was writing: make sure that only this run uses the folder.",
+}
+_ACTIONS |= {errno.EDQUOT: _ACTIONS[errno.ENOSPC], errno.EPERM: _ACTIONS[errno.EACCES]}
+
+
+class TooLittleSpace(OSError):
+    """The device has less free space than a checkpoint needs; found before anything was written."""
+
+    def __init__(self, path: Path, *, free_bytes: int, needed_bytes: int) -> None:
+        super().__init__(
+            errno.ENOSPC,
+            f"{megabytes(free_bytes)} free, {megabytes(needed_bytes)} needed for a checkpoint",
+            str(path),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointWarning:
+    """Something that training goes on in spite of; `reason` is a CamelCase word for a `Warned` report."""
+
+    reason: str
+    message: str
+
+
+def storage_fault(path: Path, error: OSError) -> StorageFault:
+    """The fault for an operation on `path` that failed."""
+    return StorageFault(
+        Fault(
+            where=str(path),
+            found=error.strerror or str(error),
+            expected="a folder that can be written",
+            action=_ACTIONS.get(error.errno or 0, ""),
+        )
+    )
+
+
+def fenced_off(folder: Path, *, attempt: int, newer: int) -> CheckpointFault:
+    """The fault of a writer that a newer attempt has replaced."""
+    return CheckpointFault(
+        Fault(
+            where=str(folder),
+            found=f"attempt {newer} has begun to write here",
+            expected=f"no attempt after this one, which is attempt {attempt}",
+            action=f"Let attempt {newer} go on; to replace it, stop it and set LIGHTCOMPUTE_ATTEMPT to at least {newer}.",
+        )
+    )
+
+
+def megabytes(size_bytes: int) -> str:
+    """A size for a person."""
+    return f"{size_bytes / 1e6:,.1f} MB"

@@ -1,0 +1,276 @@
+"""The checkpoints of one training attempt, as its loop holds them.
+
+Saving copies the state into reused memory, which is all the time the loop loses, and a thread does the rest: write, commit,
+read back, compare, and only then let retention delete. One save is under way at a time; the next waits for it.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from torch import Tensor
+
+from lightgpt.checkpoint.faults import CheckpointWarning, storage_fault
+from lightgpt.checkpoint.fence import Fence
+from lightgpt.checkpoint.filesystem import FileSystem
+from lightgpt.checkpoint.identity import CheckpointIdentity, differences
+from lightgpt.checkpoint.places import committed_steps, quarantined
+from lightgpt.checkpoint.reading import LoadedCheckpoint, load_checkpoint, read_manifest
+from lightgpt.checkpoint.shelf import Shelf
+from lightgpt.checkpoint.snapshot import Snapshot, SnapshotBuffers, state_bytes
+from lightgpt.checkpoint.tensor_file import BrokenFile
+from lightgpt.checkpoint.writing import SaveJob, write_checkpoint
+from runcontract.faults import CheckpointFault, Fault
+from runcontract.losses import Loss
+from runcontract.manifest import Manifest, checkpoint_name
+from runcontract.order import Checkpoints
+from runcontract.results import KeptCheckpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedCheckpoint:
+    """A checkpoint that was committed, read back and found whole. `seconds` from the copy to the comparison."""
+
+    name: str
+    manifest: Manifest
+    digest: str
+    seconds: float
+    kept: tuple[str, ...]
+
+
+class CheckpointStore:
+    """Saves to, and loads from, one run's checkpoint folder; a context manager that finishes what it began.
+
+    Making one claims the folder for the attempt and sweeps what killed attempts left. Only the process that writes makes
+    one (rank 0); others use `lightgpt.checkpoint.reading`. Raises `CheckpointFault` when a later attempt or another process
+    owns the folder and `StorageFault` when it cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        identity: CheckpointIdentity,
+        settings: Checkpoints,
+        files: FileSystem | None = None,
+    ) -> None:
+        self._folder = folder
+        self._identity = identity
+        self._files = files or FileSystem()
+        self._buffers = SnapshotBuffers()
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint-writer")
+        self._pending: list[Future[SavedCheckpoint]] = []
+        self._warnings: list[CheckpointWarning] = []
+        self._shelf = Shelf(
+            folder,
+            attempt=identity.attempt,
+            settings=settings,
+            files=self._files,
+            warn=self._warnings.append,
+        )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._fence = Fence(
+                folder, attempt=identity.attempt, run_uid=identity.run_uid, files=self._files
+            )
+        except OSError as error:
+            raise storage_fault(folder, error) from error
+        self._shelf.sweep()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def prepare(self, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Takes the memory for snapshots of `tensors` ahead of time, so that the first save stalls no longer than others."""
+        self._buffers.fill(tensors)
+
+    def save(
+        self,
+        snapshot: Snapshot,
+        *,
+        step: int,
+        epoch: float,
+        tokens: int,
+        validation: Loss | None = None,
+        best_validation: Loss | None = None,
+        parent_step: int | None = None,
+    ) -> float:
+        """Copies `snapshot` and has it written in the background; returns the seconds that the caller stood still.
+
+        Waits for the save before it, whose fault stays for `poll`. A whole checkpoint of the same step that exists already is
+        kept as it is: it was committed, and replacing it would leave a moment with neither.
+        """
+        began_s = time.monotonic()
+        if self._pending:
+            self._pending[-1].exception()
+        job = SaveJob(
+            step=step,
+            epoch=epoch,
+            tokens=tokens,
+            created_time=datetime.now(UTC),
+            parent_step=self._shelf.resumed_from if parent_step is None else parent_step,
+            validation=validation,
+            best_validation=best_validation,
+            state=state_bytes(snapshot.state),
+            files=self._buffers.fill(snapshot.tensors),
+        )
+        self._pending.append(self._writer.submit(self._commit, job, began_s))
+        return time.monotonic() - began_s
+
+    def poll(self) -> list[SavedCheckpoint]:
+        """Saves that finished since the last call; raises the `StorageFault` or `CheckpointFault` of one that failed."""
+        finished = []
+        while self._pending and self._pending[0].done():
+            finished.append(self._pending.pop(0).result())
+        return finished
+
+    def wait(self) -> list[SavedCheckpoint]:
+        """As `poll`, after the save under way is finished."""
+        if self._pending:
+            self._pending[-1].exception()
+        return self.poll()
+
+    def take_warnings(self) -> list[CheckpointWarning]:
+        """Warnings since the last call."""
+        taken = list(self._warnings)
+        del self._warnings[: len(taken)]
+        return taken
+
+    def close(self) -> None:
+        """Finishes the save under way and gives the folder up; faults that nobody polled are dropped."""
+        self._writer.shutdown(wait=True)
+        self._fence.release()
+
+    def load_newest(self) -> LoadedCheckpoint | None:
+        """The newest checkpoint that is whole; None when the run has never saved one.
+
+        Broken ones are set aside and told of in `take_warnings`. Raises `CheckpointFault` when there are only broken ones, or
+        when the newest whole one belongs to another configuration.
+        """
+        for step in committed_steps(self._folder):
+            loaded = self._load(step)
+            if loaded is not None:
+                self._shelf.resumed_from = step
+                self._shelf.mark_verified(step, loaded.manifest)
+                return loaded
+        if broken := quarantined(self._folder):
+            raise CheckpointFault(
+                Fault(
+                    where=str(self._folder),
+                    found=f"only broken checkpoints: {', '.join(path.name for path in broken[:5])}",
+                    expected="at least one whole checkpoint to go on from",
+                    action="Restore one from a copy, or delete the broken ones to begin again from step 0.",
+                )
+            )
+        return None
+
+    def inventory(self) -> tuple[KeptCheckpoint, ...]:
+        """The checkpoints that are kept, oldest first."""
+        return self._shelf.inventory()
+
+    def _load(self, step: int) -> LoadedCheckpoint | None:
+        path = self._folder / checkpoint_name(step)
+        try:
+            manifest, _ = read_manifest(path)
+            self._refuse_another_configuration(path, manifest)
+            loaded = load_checkpoint(path)
+        except BrokenFile as error:
+            self._shelf.quarantine(step, str(error))
+            return None
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise storage_fault(path, error) from error
+            self._shelf.quarantine(step, error.strerror or "an input/output error")
+            return None
+        if loaded.manifest.run_uid != self._identity.run_uid:
+            self._warnings.append(
+                CheckpointWarning(
+                    reason="CheckpointOfAnotherRun",
+                    message=f"{path.name} was written by run {loaded.manifest.run_uid!r} with the same configuration",
+                )
+            )
+        return loaded
+
+    def _refuse_another_configuration(self, path: Path, manifest: Manifest) -> None:
+        found = differences(manifest, self._identity)
+        if found:
+            raise CheckpointFault(
+                *(
+                    Fault(
+                        where=f"{path}: {fault.where}",
+                        found=fault.found,
+                        expected=fault.expected,
+                        action=fault.action,
+                    )
+                    for fault in found
+                )
+            )
+
+    # ---- in the writer's thread ---------------------------------------------------------------------------------
+
+    def _commit(self, job: SaveJob, began_s: float) -> SavedCheckpoint:
+        path = self._folder / checkpoint_name(job.step)
+        try:
+            try:
+                manifest, digest = self._write_and_verify(job)
+            except OSError:
+                # Deleting what retention gives up may be all that the device lacked.
+                self._prune(anew=True)
+                manifest, digest = self._write_and_verify(job)
+        except OSError as error:
+            raise storage_fault(path, error) from error
+        self._shelf.resumed_from = None
+        return SavedCheckpoint(
+            name=path.name,
+            manifest=manifest,
+            digest=digest,
+            seconds=time.monotonic() - began_s,
+            kept=self._prune(),
+        )
+
+    def _write_and_verify(self, job: SaveJob) -> tuple[Manifest, str]:
+        self._fence.check()
+        path = self._folder / checkpoint_name(job.step)
+        if path.exists():
+            try:
+                found = self._shelf.verify(job.step)
+            except BrokenFile as error:
+                self._shelf.quarantine(job.step, str(error))
+            else:
+                self._files.sync_folder(self._folder)
+                return found
+        write_checkpoint(self._folder, job, self._identity, self._files)
+        try:
+            return self._shelf.verify(job.step)
+        except BrokenFile as error:
+            self._shelf.quarantine(job.step, str(error))
+            raise OSError(errno.EIO, f"what was read back differs: {error}", str(path)) from error
+
+    def _prune(self, *, anew: bool = False) -> tuple[str, ...]:
+        self._fence.check()
+        try:
+            return self._shelf.prune(anew=anew)
+        except OSError as error:
+            self._warnings.append(
+                CheckpointWarning(
+                    reason="CheckpointFolderFault",
+                    message=f"cannot delete old checkpoints: {error.strerror}",
+                )
+            )
+            return tuple(checkpoint_name(step) for step in reversed(committed_steps(self._folder)))

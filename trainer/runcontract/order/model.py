@@ -90,6 +90,10 @@ class Model(ContractModel):
     logit_softcap: float = Field(
         default=0.0, ge=0, le=1000, description="c in logits = c x tanh(logits / c); 0 for none."
     )
+    embedding_norm: bool = Field(
+        default=False,
+        description="RMSNorm without gain over the token embedding before the first block.",
+    )
     embedding_skip: bool = Field(
         default=False,
         description="Each block reads a learned mix of the residual stream and the token embedding.",

@@ -61,7 +61,14 @@ class Training(ContractModel):
         default=0.0,
         ge=0,
         lt=1,
-        description="Share of BPE merges left out at random when training text is encoded, anew each epoch (BPE-dropout).",
+        description="Share of BPE merges left out at random when training text is encoded, anew for each pass "
+        "over it (BPE-dropout). Heals that text the tokenizer was trained on is cut better than unseen text.",
+    )
+    subword_dropout_final: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Share at the end of the run, reached linearly pass by pass. As subwordDropout when not given.",
     )
     evaluation: Evaluation = Field(
         default=Evaluation(), description="Scoring of the validation part."
@@ -111,7 +118,8 @@ class Training(ContractModel):
                 found=self.subword_dropout,
                 expected="0: only a BPE tokenizer has merges to leave out",
             )
-            if self.subword_dropout > 0 and self.tokenizer.type != "BPE"
+            if max(self.subword_dropout, self.subword_dropout_final or 0) > 0
+            and self.tokenizer.type != "BPE"
             else None,
         )
         return self

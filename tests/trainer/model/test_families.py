@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
 from lightgpt.export.families import Family, family_of, obstacles, reference_config
 from lightgpt.export.weights import from_reference, to_reference
 from lightgpt.model.gpt import GPT
 from runcontract.faults import CheckpointFault, ConfigurationFault
 from runcontract.order import Model
-from safetensors.torch import save_file
-from torch import Tensor
 
 VOCAB = 97
 SHAPE: dict[str, Any] = {"layers": 2, "embeddingSize": 48, "heads": 4, "contextLength": 64}

@@ -33,18 +33,23 @@ class CheckpointIdentity:
 
 def differences(manifest: Manifest, identity: CheckpointIdentity) -> tuple[Fault, ...]:
     """Why a training of `identity` cannot go on from the checkpoint of `manifest`; empty when it can."""
-    faults: list[Fault] = []
-    if manifest.configuration_hash != identity.configuration_hash:
-        faults += _fields(manifest.training, identity.training)
-        if not faults:
-            faults.append(
-                _fault("training", manifest.configuration_hash[:12], identity.configuration_hash)
-            )
+    faults = list(training_differences(manifest, identity.training, identity.configuration_hash))
     if manifest.tokenizer_sha256 != identity.tokenizer_sha256:
         faults.append(_fault("tokenizer", manifest.tokenizer_sha256, identity.tokenizer_sha256))
     if manifest.data_sha256 != identity.data_sha256:
         faults.append(_fault("data", manifest.data_sha256, identity.data_sha256))
     return tuple(faults)
+
+
+def training_differences(
+    manifest: Manifest, training: Mapping[str, Any], configuration_hash: str
+) -> tuple[Fault, ...]:
+    """The fields in which the checkpoint's training differs from another `training` document of that hash."""
+    if manifest.configuration_hash == configuration_hash:
+        return ()
+    return tuple(_fields(manifest.training, training)) or (
+        _fault("training", manifest.configuration_hash, configuration_hash),
+    )
 
 
 def _fault(what: str, found: str, expected: str) -> Fault:

@@ -65,13 +65,23 @@ def read_manifest(path: Path) -> tuple[Manifest, str]:
 
 def check_files(path: Path, manifest: Manifest) -> None:
     """Reads every file of the checkpoint at `path`; raises `BrokenFile` for the first that is not as its manifest says."""
-    chunk = memoryview(bytearray(_CHUNK_BYTES))
     for expected in manifest.files:
-        with _opened_as_expected(path, expected) as file:
-            digest = hashlib.sha256()
-            while count := file.readinto(chunk):
-                digest.update(chunk[:count])
-        _compare(expected, digest.hexdigest())
+        check_file(path, expected)
+
+
+def check_file(path: Path, expected: ManifestFile) -> None:
+    """Reads one file of the checkpoint at `path`; raises `BrokenFile` when it is not as its manifest says."""
+    chunk = memoryview(bytearray(_CHUNK_BYTES))
+    digest = hashlib.sha256()
+    with _opened_as_expected(path, expected) as file:
+        while count := file.readinto(chunk):
+            digest.update(chunk[:count])
+    _compare(expected, digest.hexdigest())
+
+
+def read_state(path: Path, expected: ManifestFile) -> dict[str, Any]:
+    """The loop's state in the checkpoint at `path`; raises `BrokenFile`."""
+    return _state(_read(path, expected))
 
 
 def load_checkpoint(path: Path) -> LoadedCheckpoint:
@@ -84,7 +94,7 @@ def load_checkpoint(path: Path) -> LoadedCheckpoint:
         if expected.name.endswith(_SUFFIX):
             tensors[expected.name.removesuffix(_SUFFIX)] = _tensors(expected.name, data)
         elif expected.name == STATE_FILE:
-            state = json.loads(bytes(data.numpy()))
+            state = _state(data)
     return LoadedCheckpoint(
         path=path, manifest=manifest, digest=digest, tensors=tensors, state=state
     )
@@ -144,6 +154,16 @@ def _read(path: Path, expected: ManifestFile) -> Tensor:
 def _compare(expected: ManifestFile, sha256: str) -> None:
     if sha256 != expected.sha256:
         raise BrokenFile(f"{expected.name} does not match its hash: it was altered or damaged")
+
+
+def _state(data: Tensor) -> dict[str, Any]:
+    try:
+        state = json.loads(data.numpy().tobytes())
+    except (ValueError, RecursionError) as error:
+        raise BrokenFile(f"{STATE_FILE} is not JSON") from error
+    if not isinstance(state, dict):
+        raise BrokenFile(f"{STATE_FILE} is no JSON object")
+    return state
 
 
 def _tensors(name: str, data: Tensor) -> dict[str, Tensor]:

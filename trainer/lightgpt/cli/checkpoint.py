@@ -1,0 +1,132 @@
+"""`lightgpt checkpoint`: verify, list, pin and unpin. Parsing and printing only; torch is imported by what needs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runcontract import folder as run_folder
+from runcontract.document import parse_model, read_document
+from runcontract.exit_codes import ExitCode
+from runcontract.faults import CheckpointFault, Fault
+from runcontract.manifest import checkpoint_name
+from runcontract.order import Order, Training
+
+if TYPE_CHECKING:
+    from lightgpt.checkpoint.report import VerificationReport
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.group()
+def checkpoint() -> None:
+    """Verify, list and pin checkpoints."""
+
+
+@checkpoint.command()
+@click.argument("path", type=_PATH)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Every checkpoint of a run; as JSON, a list."
+)
+@click.option("--against", type=_PATH, help="Order or TrainingRun (YAML) that it must belong to.")
+def verify(path: Path, as_json: bool, everything: bool, against: Path | None) -> None:
+    """Judge the checkpoint at PATH: hashes, names, shapes and values.
+
+    PATH is a checkpoint's folder, a run's folder (its newest checkpoint), a .safetensors file, or a folder of them with or
+    without an index. The exit status is 0 for VALID and VALID WITH WARNINGS, 14 for INVALID.
+    """
+    from lightgpt.checkpoint.subject import subjects
+    from lightgpt.checkpoint.verify import verify as examine
+
+    training = None if against is None else _training(against)
+    found = subjects(path, everything=everything)
+    reports = []
+    for subject in found:
+        reports.append(examine(subject, against=training))
+        if not as_json:
+            click.echo(reports[-1].text())
+    if as_json:
+        click.echo(_json(reports, as_list=everything))
+    raise SystemExit(max(report.exit_code for report in reports))
+
+
+@checkpoint.command(name="list")
+@click.argument("run", type=_PATH)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(run: Path, as_json: bool) -> None:
+    """List the checkpoints of RUN, newest first, without reading their tensors."""
+    from lightgpt.checkpoint.listing import listed
+
+    rows = listed(_folder(run))
+    if as_json:
+        click.echo(json.dumps([row.document() for row in rows], indent=1))
+        return
+    for row in rows:
+        click.echo(row.text())
+    if not rows:
+        click.echo("no checkpoints")
+
+
+@checkpoint.command()
+@click.argument("run", type=_PATH)
+@click.argument("step", type=click.IntRange(min=0))
+def pin(run: Path, step: int) -> None:
+    """Keep the checkpoint of RUN at STEP until it is unpinned, whatever retention says."""
+    from lightgpt.checkpoint.listing import pin as pin_it
+
+    folder = _folder(run)
+    if not (folder / checkpoint_name(step)).is_dir():
+        raise _no_such_checkpoint(folder, step)
+    pin_it(folder, step)
+    click.echo(f"{checkpoint_name(step)} is pinned")
+
+
+@checkpoint.command()
+@click.argument("run", type=_PATH)
+@click.argument("step", type=click.IntRange(min=0))
+def unpin(run: Path, step: int) -> None:
+    """Leave the checkpoint of RUN at STEP to retention again."""
+    from lightgpt.checkpoint.listing import unpin as unpin_it
+
+    unpin_it(_folder(run), step)
+    click.echo(f"{checkpoint_name(step)} is not pinned")
+
+
+def _json(reports: list[VerificationReport], *, as_list: bool) -> str:
+    documents = [report.document() for report in reports]
+    return json.dumps(documents if as_list else documents[0], indent=1, ensure_ascii=False)
+
+
+def _training(path: Path) -> Training:
+    document = read_document(path)
+    if document.get("kind") != "TrainingRun":
+        return parse_model(Order, document).training
+    spec = document.get("spec")
+    training = spec.get("training") if isinstance(spec, dict) else None
+    return parse_model(Training, training, where="spec.training")
+
+
+def _folder(run: Path) -> Path:
+    below = run / run_folder.CHECKPOINTS
+    folder = below if below.is_dir() else run
+    if not folder.is_dir():
+        raise CheckpointFault(
+            Fault(where=str(run), found="no such folder", expected="the folder of a run")
+        )
+    return folder
+
+
+def _no_such_checkpoint(folder: Path, step: int) -> CheckpointFault:
+    from lightgpt.checkpoint.places import committed_steps
+
+    steps = ", ".join(map(str, committed_steps(folder)[:10])) or "none"
+    return CheckpointFault(
+        Fault(where=str(folder), found=f"no checkpoint at step {step}", expected=f"one of: {steps}")
+    )
+
+
+assert ExitCode.DONE < ExitCode.BROKEN_CHECKPOINT  # the worst verdict is the highest exit status

@@ -107,7 +107,7 @@ def _loss_fault(lost: Lost, parts: list[PartIndex]) -> DataFault:
     unknown = sum(part.unknown_tokens for part in parts)
     return DataFault(
         Fault(
-            where="tokenizer.lossless",
+            where="training.tokenizer.lossless",
             found=f"true, but the {lost.part} part has {shortened(given)}, which comes back as {shortened(got)} "
             f"({unknown} unknown tokens in all)",
             expected="text that comes back from the tokenizer as it was",

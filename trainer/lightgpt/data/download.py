@@ -1,16 +1,15 @@
-"""Fetches one file of known hash over HTTP(S), bounded in size and time; it exists whole and verified or not at all."""
+"""Fetches one file of known hash over HTTP(S), bounded in size and time.
+
+It keeps nothing on disk: what it gives is whole and verified.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
-import os
-import tempfile
 import time
 import urllib.request
-from pathlib import Path
 
-from lightgpt.data.cache_folder import storage_faults, sync_folder
 from runcontract.faults import DataFault, Fault
 
 _READ_BYTES = 1 << 16
@@ -18,7 +17,6 @@ _READ_BYTES = 1 << 16
 
 def download(
     address: str,
-    target: Path,
     *,
     sha256: str,
     size_bytes: int,
@@ -26,7 +24,7 @@ def download(
     seconds: float = 120.0,
     stall_seconds: float = 20.0,
 ) -> bytes:
-    """The content of `address`, also stored at `target`; raises `DataFault`, with `action`, when it is not what it should be."""
+    """The content of `address`; raises `DataFault`, with `action`, when it is not what it should be."""
 
     def fault(found: str, expected: str) -> DataFault:
         return DataFault(Fault(where=address, found=found, expected=expected, action=action))
@@ -44,7 +42,6 @@ def download(
         raise fault(
             f"{len(content)} bytes of SHA-256 {found}", f"{size_bytes} bytes of SHA-256 {sha256}"
         )
-    _store(content, target)
     return content
 
 
@@ -60,19 +57,3 @@ def _fetch(address: str, limit_bytes: int, deadline_s: float, stall_seconds: flo
                 break
             content += read
     return bytes(content)
-
-
-def _store(content: bytes, target: Path) -> None:
-    with storage_faults(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-            sync_folder(target.parent)
-        finally:
-            temporary.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
+from lightgpt.data.cache_folder import write_whole
 from lightgpt.data.download import download
 from lightgpt.data.plays import play_text
 from runcontract import environment
@@ -74,17 +75,16 @@ def tinyshakespeare(
     if named:
         return _from_path(Path(named)).decode()
     cached = cache_folder / "datasets" / "tinyshakespeare.txt"
-    if cached.is_file():
-        content = cached.read_bytes()
-        if hashlib.sha256(content).hexdigest() == TINYSHAKESPEARE_SHA256:
-            return content.decode()
+    known = _cached(cached, TINYSHAKESPEARE_SHA256)
+    if known is not None:
+        return known.decode()
     content = download(
         address,
-        cached,
         sha256=TINYSHAKESPEARE_SHA256,
         size_bytes=TINYSHAKESPEARE_BYTES,
         action=f"Without a connection, name the file in {environment.TINYSHAKESPEARE}.",
     )
+    write_whole(cached, content)
     return content.decode()
 
 
@@ -109,14 +109,28 @@ def _from_path(path: Path) -> bytes:
     return content
 
 
-def shakespeare_plays(folder: Path | None = None) -> str:
-    """The 37 plays as one text; `folder` is the package's folder of plays, found when not given."""
-    folder = folder or _plays_folder()
-    text = "\n".join(play_text(_play(folder / f"{name}.md")) for name in PLAYS)
-    found = hashlib.sha256(text.encode()).hexdigest()
+def shakespeare_plays(cache_folder: Path) -> str:
+    """The 37 plays as one text, from the installed package; turning them into text takes a second, so it is cached."""
+    cached = cache_folder / "datasets" / "shakespeare-plays.txt"
+    known = _cached(cached, PLAYS_SHA256)
+    if known is not None:
+        return known.decode()
+    folder = _plays_folder()
+    content = "\n".join(play_text(_play(folder / f"{name}.md")) for name in PLAYS).encode()
+    found = hashlib.sha256(content).hexdigest()
     if found != PLAYS_SHA256:
         raise _plays_fault(f"plays that make a text of SHA-256 {found}", f"SHA-256 {PLAYS_SHA256}")
-    return text
+    write_whole(cached, content)
+    return content.decode()
+
+
+def _cached(path: Path, sha256: str) -> bytes | None:
+    """The content of `path`, where it is what it should be; anything else is fetched or made again."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    return content if hashlib.sha256(content).hexdigest() == sha256 else None
 
 
 def _plays_folder() -> Path:

@@ -30,23 +30,27 @@ class WindowSampler:
                 )
             )
         self.windows_per_epoch = (tokens - 1) // context_length
-        self._tokens = tokens
+        self.tokens = tokens
         self._context_length = context_length
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._seed = seed
         self._cached: tuple[int, Offsets] | None = None
 
     def steps_per_epoch(self, accumulation: int = 1) -> int:
         """Optimizer steps of `accumulation` forward passes until every window was read, rounded up."""
-        return -(-self.windows_per_epoch // (self._batch_size * accumulation))
+        return -(-self.windows_per_epoch // (self.batch_size * accumulation))
+
+    def steps_for_epochs(self, epochs: int, accumulation: int = 1) -> int:
+        """Optimizer steps until `epochs` epochs were read in full: rounded up once, not each epoch."""
+        return -(-self.windows_per_epoch * epochs // (self.batch_size * accumulation))
 
     def epoch_of(self, index: int) -> float:
         """Epochs read when forward pass `index` begins."""
-        return index * self._batch_size / self.windows_per_epoch
+        return index * self.batch_size / self.windows_per_epoch
 
     def windows(self, index: int) -> tuple[tuple[int, Offsets], ...]:
         """(epoch, start offsets) of forward pass `index`; several epochs only where it reaches over an end."""
-        place, remaining = index * self._batch_size, self._batch_size
+        place, remaining = index * self.batch_size, self.batch_size
         parts: list[tuple[int, Offsets]] = []
         while remaining:
             epoch, inside = divmod(place, self.windows_per_epoch)
@@ -70,7 +74,7 @@ class WindowSampler:
         phase = int(generator.random_raw() % self._context_length)
         starts = phase + self._context_length * np.arange(self.windows_per_epoch, dtype=np.int64)
         # The phase may push the last window over the end: it then overlaps the one before instead.
-        starts = np.minimum(starts, self._tokens - 1 - self._context_length)
+        starts = np.minimum(starts, self.tokens - 1 - self._context_length)
         return starts[np.argsort(generator.random_raw(len(starts)), kind="stable")]
 
 

@@ -33,6 +33,6 @@ def _text(data: Data, base_folder: Path, cache_folder: Path, variables: Mapping[
         case "tinyshakespeare":
             return tinyshakespeare(cache_folder, variables)
         case "shakespeare-plays":
-            return shakespeare_plays()
+            return shakespeare_plays(cache_folder)
         case None:
             return read_files(data.files, base_folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lightgpt.tokenizer.model_kind import piece_kind
+from lightgpt.tokenizer.model_file import piece_kind
 from lightgpt.tokenizer.piece_training import train_pieces
 from lightgpt.tokenizer.pieces import PIECES_FILE, PieceTokenizer
 from lightgpt.tokenizer.plain import PLAIN_FILE, ByteTokenizer, CharacterTokenizer, plain_tokenizer

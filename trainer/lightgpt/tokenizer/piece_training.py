@@ -80,5 +80,5 @@ def _training_fault(settings: Tokenizer, message: str) -> DataFault:
     elif "sentences_.empty()" in message:
         found, expected = "no line to learn from", "a training part with text"
     return DataFault(
-        Fault(where="tokenizer.vocabSize", found=found, expected=expected, action=action)
+        Fault(where="training.tokenizer.vocabSize", found=found, expected=expected, action=action)
     )

@@ -112,7 +112,7 @@ def _unseen_characters(text: str, places: list[int]) -> DataFault:
     characters = sorted({text[place] for place in places})
     return DataFault(
         Fault(
-            where="tokenizer.type",
+            where="training.tokenizer.type",
             found=f"Character, and {len(places)} places with characters that the training part has not: "
             + shortened("".join(characters)),
             expected="text made of the characters of the training part",

@@ -1,0 +1,54 @@
+"""At which steps something happens: a pure reading of the order, once the size of an epoch is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lightgpt.train.metrics import row_interval
+from runcontract.order import Checkpoints, Training
+
+EVALUATIONS = 10
+"""Evaluations of a run whose order does not say how often."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Steps are counted when they are done: step 1 is the first."""
+
+    max_steps: int
+    steps_per_epoch: int
+    evaluate_every: int
+    save_every: int
+    row_every: int
+
+    def evaluates(self, step: int) -> bool:
+        """Whether the validation part is scored after `step`."""
+        return step > 0 and (step % self.evaluate_every == 0 or step >= self.max_steps)
+
+    def saves(self, step: int) -> bool:
+        """Whether a checkpoint is saved after `step`."""
+        return step > 0 and (step % self.save_every == 0 or step >= self.max_steps)
+
+    def has_row(self, step: int) -> bool:
+        """Whether `metrics.csv` has a row for `step`."""
+        return step > 0 and (step % self.row_every == 0 or self.evaluates(step))
+
+
+def make_plan(training: Training, checkpoints: Checkpoints, *, steps_per_epoch: int) -> Plan:
+    """The plan of an order over a training part of `steps_per_epoch` steps."""
+    max_steps = training.max_steps or (training.max_epochs or 0) * steps_per_epoch
+    evaluate_every = _interval(
+        training.evaluation.every_steps, training.evaluation.every_epochs, steps_per_epoch
+    ) or -(-max_steps // EVALUATIONS)
+    save_every = _interval(checkpoints.every_steps, checkpoints.every_epochs, steps_per_epoch)
+    return Plan(
+        max_steps=max_steps,
+        steps_per_epoch=steps_per_epoch,
+        evaluate_every=evaluate_every,
+        save_every=save_every or evaluate_every,
+        row_every=row_interval(max_steps),
+    )
+
+
+def _interval(steps: int | None, epochs: int | None, steps_per_epoch: int) -> int | None:
+    return epochs * steps_per_epoch if epochs is not None else steps

@@ -1,0 +1,136 @@
+"""Checkpoints as the loop sees them: save now, tell what became of it, give up only after several failures.
+
+A device that is full or away for a while must not end a run that could go on: a failed save is a warning, and only
+`MOST_FAILED_SAVES` in a row end the run with a storage fault. The store itself is `lightgpt.checkpoint`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+from lightgpt.checkpoint.snapshot import Snapshot
+from lightgpt.checkpoint.store import CheckpointStore, SavedCheckpoint
+from lightgpt.train.reports import Reporter, now
+from lightgpt.train.state import LoopState
+from runcontract.faults import StorageFault
+from runcontract.progress import Saved, Warned
+
+MOST_FAILED_SAVES = 3
+"""Saves in a row that may fail before the run ends: the work at stake is then this many checkpoint intervals."""
+
+_FIRST_SAVE_S = 3.0
+_BYTES_PER_SECOND = 50e6
+"""What a first save is taken to need, until one was measured."""
+
+
+class Saving:
+    """Rank 0's saves. `parent_step` is the step that this attempt resumed from."""
+
+    def __init__(
+        self,
+        store: CheckpointStore,
+        reporter: Reporter,
+        *,
+        snapshot: Callable[[], Snapshot],
+        attempt: int,
+        parent_step: int | None,
+    ) -> None:
+        self._store = store
+        self._reporter = reporter
+        self._snapshot = snapshot
+        self._attempt = attempt
+        self._parent_step = parent_step
+        self._failures = 0
+        self._longest_s: float | None = None
+        live = snapshot().tensors
+        store.prepare(live)
+        self._guess_s = _FIRST_SAVE_S + _size_bytes(live) / _BYTES_PER_SECOND
+        self.saved_step: int | None = parent_step
+
+    def expected_seconds(self) -> float:
+        """Time that a save takes: the longest so far; before the first one a guess from the size."""
+        return self._guess_s if self._longest_s is None else self._longest_s
+
+    def begin(self, state: LoopState, *, epoch: float, tokens: int) -> None:
+        """Starts a save of this moment; the loop stands still for a copy in memory only."""
+        if self.saved_step == state.step:
+            return
+        scored = state.evaluated_step == state.step
+        self._store.save(
+            self._snapshot(),
+            step=state.step,
+            epoch=epoch,
+            tokens=tokens,
+            validation=state.validation if scored else None,
+            best_validation=state.best_validation,
+            parent_step=self._parent_step,
+        )
+        self.saved_step = state.step
+
+    def look(self, step: int) -> None:
+        """Reports saves that ended since the last look; raises `StorageFault` when too many failed in a row."""
+        self._settle(self._store.poll, step)
+
+    def finish(self, step: int) -> None:
+        """Waits for the save under way; raises `StorageFault` when it failed: there is no later one to make up for it."""
+        failures = self._failures
+        self._settle(self._store.wait, step)
+        if self._failures > failures:
+            raise self._fault
+
+    def _settle(self, ended: Callable[[], list[SavedCheckpoint]], step: int) -> None:
+        try:
+            for saved in ended():
+                self._report(saved)
+        except StorageFault as fault:
+            self._failures += 1
+            self._fault = fault
+            self.saved_step = None
+            if self._failures >= MOST_FAILED_SAVES:
+                raise
+            self._warn(
+                "CheckpointFailed",
+                f"save {self._failures} of at most {MOST_FAILED_SAVES} that may fail in a row: {fault}",
+                step,
+            )
+        for warning in self._store.take_warnings():
+            self._warn(warning.reason, warning.message, step)
+
+    def _report(self, saved: SavedCheckpoint) -> None:
+        self._failures = 0
+        self._longest_s = max(self._longest_s or 0.0, saved.seconds)
+        manifest = saved.manifest
+        self._reporter.report(
+            Saved(
+                time=now(),
+                attempt=self._attempt,
+                step=manifest.step,
+                name=saved.name,
+                size_bytes=manifest.size_bytes,
+                digest=saved.digest,
+                validation=manifest.validation,
+                save_seconds=saved.seconds,
+                kept=saved.kept,
+            )
+        )
+        self._reporter.say(
+            f"checkpoint {saved.name}: {manifest.size_bytes / 1e6:.1f} MB, verified, in {saved.seconds:.2f} s"
+        )
+
+    def _warn(self, reason: str, message: str, step: int) -> None:
+        self._reporter.say(f"warning: {message}")
+        self._reporter.report(
+            Warned(
+                time=now(), attempt=self._attempt, step=step, reason=reason, message=message[:1024]
+            )
+        )
+
+
+def _size_bytes(tensors: Mapping[str, Mapping[str, Tensor]]) -> int:
+    return sum(
+        tensor.numel() * tensor.element_size()
+        for named in tensors.values()
+        for tensor in named.values()
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -152,6 +153,27 @@ def controlling(run: RunFolder) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+@contextmanager
+def acting(run: RunFolder) -> Iterator[None]:
+    """As `controlling`, for a run that may not exist yet; leaves no empty folder behind when it then does not come to be."""
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(run.path, error) from error
+    with controlling(run):
+        try:
+            yield
+        finally:
+            if not run.exists():
+                _remove_empty(run)
+
+
+def _remove_empty(run: RunFolder) -> None:
+    names = {path.name for path in run.path.iterdir()} if run.path.is_dir() else set()
+    if names <= {_CONTROLLER_LOCK, _CHANGE_LOCK}:
+        shutil.rmtree(run.path, ignore_errors=True)
 
 
 def _lock(run: RunFolder) -> int | None:

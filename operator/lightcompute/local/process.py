@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,16 +76,16 @@ def _send_by_descriptor(identity: ProcessIdentity, number: signal.Signals) -> bo
     return True
 
 
-def processes_with_variable(name: str, value: str) -> Iterator[ProcessIdentity]:
-    """Living processes of this user that were started with the environment variable `name` set to `value`."""
-    wanted = f"{name}={value}".encode()
+def processes_with_variables(variables: Mapping[str, str]) -> Iterator[ProcessIdentity]:
+    """Living processes of this user that were started with all of `variables` in their environment."""
+    wanted = {f"{name}={value}".encode() for name, value in variables.items()}
     if not _PROC.joinpath("self/environ").exists():
         return
     for entry in _PROC.iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            matches = wanted in entry.joinpath("environ").read_bytes().split(b"\0")
+            matches = wanted <= set(entry.joinpath("environ").read_bytes().split(b"\0"))
         except OSError:  # Gone meanwhile, or another user's.
             continue
         identity = identity_of(int(entry.name)) if matches else None

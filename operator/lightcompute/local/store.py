@@ -64,12 +64,14 @@ class RunStore:
         metadata = run.metadata.model_copy(update={"resource_version": version})
         return run.model_copy(update={"metadata": metadata, "status": status})
 
-    def change(self, edit: Callable[[TrainingRun], TrainingRun]) -> TrainingRun:
-        """Changes the run as `edit` says; a changed spec has the next generation."""
+    def change(
+        self, edit: Callable[[TrainingRun], TrainingRun], *, again: bool = False
+    ) -> TrainingRun:
+        """Changes the run as `edit` says; a changed spec has the next generation, and so has an unchanged one with `again`."""
         with locked(self.folder.change_lock):
             old = self.read()
             new = edit(old)
-            if new.spec != old.spec:
+            if new.spec != old.spec or again:
                 generation = old.metadata.generation + 1
                 metadata = new.metadata.model_copy(update={"generation": generation})
                 new = new.model_copy(update={"metadata": metadata})
@@ -81,15 +83,14 @@ class RunStore:
     def write_status(self, status: TrainingRunStatus, *, version: str) -> None:
         """Writes the status, if it is still the one of `version`; else raises `StatusChanged`."""
         with locked(self.folder.change_lock):
-            if self._read_status()[1] != version:
+            if _version(self._read_raw_status()) != version:
                 raise StatusChanged(str(self.folder.status_file))
             write_whole(self.folder.status_file, dump_document(status.document()))
 
     def _read_status(self) -> tuple[TrainingRunStatus, str]:
-        try:
-            raw = self.folder.status_file.read_bytes()
-        except FileNotFoundError:
-            return TrainingRunStatus(), ""
+        raw = self._read_raw_status()
+        if raw is None:
+            return TrainingRunStatus(), _version(raw)
         where = str(self.folder.status_file)
         if len(raw) > _MAX_STATUS_BYTES:
             raise _damaged(self.folder.status_file, f"{len(raw)} bytes")
@@ -97,8 +98,13 @@ class RunStore:
             document = parse_document(raw.decode("utf-8"), where=where)
         except UnicodeDecodeError as error:
             raise _damaged(self.folder.status_file, "no UTF-8") from error
-        status = parse_model(TrainingRunStatus, document, where=where)
-        return status, hashlib.sha256(raw).hexdigest()[:32]
+        return parse_model(TrainingRunStatus, document, where=where), _version(raw)
+
+    def _read_raw_status(self) -> bytes | None:
+        try:
+            return self.folder.status_file.read_bytes()
+        except FileNotFoundError:
+            return None
 
     def _write_run(self, run: TrainingRun) -> None:
         document = run.document()
@@ -110,6 +116,10 @@ class RunStore:
         order = order_of(run)
         if order is not None:
             write_whole(self.folder.order_file, order.text())
+
+
+def _version(raw: bytes | None) -> str:
+    return "" if raw is None else hashlib.sha256(raw).hexdigest()[:32]
 
 
 def order_of(run: TrainingRun) -> Order | None:

@@ -60,7 +60,7 @@ class _Signals:
 def main(arguments: list[str]) -> int:
     """Supervises the attempt in the folder named by the one argument."""
     folder = Path(arguments[0])
-    lock = try_lock(folder / records.LOCK)
+    lock = _lock(folder)
     # One supervisor an attempt, ever: another that is alive holds the lock, one that was alive has left its record.
     if lock is None or records.read_started(folder) or records.read_exit(folder):
         return 0
@@ -85,6 +85,16 @@ def main(arguments: list[str]) -> int:
     records.write_started(folder, running)
     records.write_exit(folder, _Watch(folder, plan, running, trainer.pid, signals).to_the_end())
     return 0
+
+
+def _lock(folder: Path) -> int | None:
+    """The lock of the attempt; tried for a second, since whoever asks whether it is held holds it for that moment."""
+    for _ in range(20):
+        lock = try_lock(folder / records.LOCK)
+        if lock is not None:
+            return lock
+        time.sleep(0.05)
+    return None
 
 
 def _started(plan: Plan) -> Started:

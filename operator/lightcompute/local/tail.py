@@ -24,6 +24,8 @@ class ReportTail:
         self._offset: int | None = None
         self._rest = b""
         self._passing_over = False
+        self.at_end = False
+        """Whether the last call came to the end of the log."""
 
     def read(self) -> tuple[Report, ...]:
         """The reports that came since the last call; at most one piece of the log is looked at."""
@@ -35,7 +37,9 @@ class ReportTail:
                 file.seek(self._offset)
                 piece = file.read(PIECE_BYTES)
         except FileNotFoundError:
+            self.at_end = True
             return ()
+        self.at_end = len(piece) < PIECE_BYTES
         self._offset += len(piece)
         return tuple(report for line in self._lines(piece) if (report := parse_report(line)))
 

@@ -1,0 +1,85 @@
+"""`lightcompute cost`: the ledger of a run, line by line, so that anybody can add it up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from lightcompute.api.money import charge
+from lightcompute.api.status import Attempt, TrainingRunStatus
+from lightcompute.cli import text
+from lightcompute.cli.options import name_argument, runs_dir_option
+from lightcompute.core.ledger import total_cost
+from lightcompute.local import records
+from lightcompute.local.folder import runs_root
+from lightcompute.local.store import RunStore
+
+
+@click.command()
+@name_argument
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the cost section of the status as JSON."
+)
+@runs_dir_option
+def cost(name: str, as_json: bool, runs_dir: Path | None) -> None:
+    """Show what the run NAME has cost, and what it may still cost."""
+    status = RunStore(runs_root(runs_dir).existing(name)).read().status
+    if as_json:
+        click.echo(json.dumps(status.cost.document(), indent=1))
+        return
+    header = ("ATTEMPT", "FROM", "TO", "HELD", "PRICE PER HOUR", "COST")
+    click.echo(text.columns(header, ledger_lines(status)))
+    click.echo(text.table(_sums(status), indent=""))
+
+
+def ledger_lines(status: TrainingRunStatus) -> Iterator[tuple[str, ...]]:
+    """A line for each charge that the status lists, and one for all it no longer does."""
+    folded = status.earlier_attempts.charges
+    if folded.count:
+        held = text.duration(folded.held_microseconds / 1e6)
+        yield (
+            f"the first {status.earlier_attempts.count}",
+            "",
+            "",
+            held,
+            "",
+            text.usd(folded.cost_usd),
+        )
+    for attempt in status.attempts:
+        yield from _lines(attempt)
+
+
+def _lines(attempt: Attempt) -> Iterator[tuple[str, ...]]:
+    number = str(attempt.number)
+    if attempt.folded.count:
+        held = text.duration(attempt.folded.held_microseconds / 1e6)
+        yield (number, "", "", held, "several", text.usd(attempt.folded.cost_usd))
+    for segment in attempt.charges:
+        end = segment.end_time or records.now()
+        held = end - segment.start_time
+        yield (
+            number,
+            text.clock(segment.start_time),
+            text.clock(end) if segment.end_time else "now",
+            text.duration(held.total_seconds()),
+            text.usd(segment.rate_per_hour_usd),
+            text.usd(charge(segment.rate_per_hour_usd, held)),
+        )
+    if not attempt.charges:
+        yield (number, "", "", "never started", "", text.usd(0))
+
+
+def _sums(status: TrainingRunStatus) -> Iterator[tuple[str, str]]:
+    cost = status.cost
+    yield "spent", text.usd(total_cost(status, records.now()))
+    yield "reserved", text.usd(cost.reserved_usd) if cost.reserved_usd else ""
+    yield "forecast", text.usd(cost.forecast_usd) if cost.forecast_usd is not None else ""
+    yield "limit", "none" if cost.limit_usd is None else text.usd(cost.limit_usd)
+    if cost.overshoot_bound_usd:
+        yield (
+            "held back from the limit",
+            f"{text.usd(cost.overshoot_bound_usd)} (for the time of grace at the end)",
+        )

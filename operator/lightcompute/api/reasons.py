@@ -15,7 +15,7 @@ class _Word(StrEnum):
 
     sentence: str
 
-    def __new__(cls, value: str, sentence: str) -> Self:
+    def __new__(cls, value: str, sentence: str = "") -> Self:
         word = str.__new__(cls, value)
         word._value_ = value
         word.sentence = sentence
@@ -216,6 +216,10 @@ class Reason(_Word):
 
     # Money
     WITHIN_BUDGET = "WithinBudget", "What is left pays for going on."
+    BUDGET_WARNING = (
+        "BudgetWarning",
+        "50, 80 or 95 % of the cap are spent; the message says how much.",
+    )
     NO_BUDGET = "NoBudget", "The run has no cap."
     BUDGET_EXHAUSTED = (
         "BudgetExhausted",
@@ -231,6 +235,11 @@ class Reason(_Word):
     TARGET_MET = "TargetMet", "The loss is at most the target."
     TARGET_NOT_MET = "TargetNotMet", "The run came to its end with a loss above the target."
     TARGET_NOT_JUDGED = "TargetNotJudged", "The run has not come to its end, so the target is not judged."  # fmt: skip
+
+
+def known_reason(text: str | None, otherwise: Reason) -> Reason:
+    """The reason that `text` names; `otherwise` where it names none of ours, as in a status by another version."""
+    return Reason(text) if text is not None and text in Reason.__members__.values() else otherwise
 
 
 FINISHED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED})

@@ -16,7 +16,7 @@ from lightcompute.api.money import USD
 from lightcompute.api.reasons import ConditionType, Phase
 from runcontract.base import ReportModel
 from runcontract.losses import Loss
-from runcontract.results import EndReason, KeptCheckpoint, TargetVerdict
+from runcontract.results import KeptCheckpoint, TargetVerdict
 
 MAX_ATTEMPTS = 20
 MAX_CHARGES = 16
@@ -192,7 +192,7 @@ class Cost(ReportModel):
 class RunResults(ReportModel):
     """What came out, judged against what was wanted."""
 
-    reason: EndReason = Field(description="Why the training ended.")
+    reason: str = Field(max_length=64, description="Why the training ended, as the trainer says.")
     message: str = Field(max_length=MAX_MESSAGE, description="The same with numbers.")
     target_met: bool | None = Field(default=None, description="None when there is no target.")
     target: TargetVerdict | None = Field(default=None, description="The target, judged.")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lightcompute.api.money import MicroUSD, charge, seconds_paid_by
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Attempt, TrainingRunStatus
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.core.ledger import open_charge, total_cost, total_held
@@ -68,7 +69,7 @@ def new_deadline(
 ) -> int | None:
     """Seconds that a new attempt at `rate` may run, with no other live; None for no deadline."""
     return _smallest(
-        _paid_seconds(left_of(run, status, now), rate, terms), _active_seconds(run, status, now)
+        paid_seconds(left_of(run, status, now), rate, terms), _active_seconds(run, status, now)
     )
 
 
@@ -89,7 +90,7 @@ def renewed_deadline(
     start = segment.start_time
     gone = int((start - attempt.start_time).total_seconds())
     allowed = _smallest(
-        _paid_seconds(left_of(run, status, start), segment.rate_per_hour_usd, terms),
+        paid_seconds(left_of(run, status, start), segment.rate_per_hour_usd, terms),
         _active_seconds(run, status, start),
     )
     return None if allowed is None else gone + allowed
@@ -132,12 +133,23 @@ def rate_of(attempt: Attempt) -> MicroUSD:
     return attempt.charges[-1].rate_per_hour_usd if attempt.charges else attempt.rate_per_hour_usd
 
 
-def pays_for_a_start(seconds: int | None) -> bool:
-    """Whether a deadline of `seconds` is long enough to be of use."""
-    return seconds is None or seconds >= MINIMUM_USEFUL_SECONDS
+def useful_seconds(newest: Attempt | None) -> int:
+    """The shortest time that another attempt is started for.
+
+    One that left because its time was over needed what it left unused, to save; with no more than that the next one would
+    leave at once.
+    """
+    if newest is None or newest.reason != Reason.TIME_OVER or newest.stop_after_seconds is None:
+        return MINIMUM_USEFUL_SECONDS
+    if newest.start_time is None or newest.end_time is None:
+        return MINIMUM_USEFUL_SECONDS
+    lasted = int((newest.end_time - newest.start_time).total_seconds())
+    unused = newest.stop_after_seconds + STOP_EARLY_SECONDS - lasted
+    return MINIMUM_USEFUL_SECONDS + max(0, unused)
 
 
-def _paid_seconds(left: MicroUSD | None, rate: MicroUSD, terms: Terms) -> int | None:
+def paid_seconds(left: MicroUSD | None, rate: MicroUSD, terms: Terms) -> int | None:
+    """Seconds that `left` pays for at `rate` and still pays for the end; None without a cap or a price."""
     if left is None:
         return None
     if rate == 0:  # what costs nothing runs on, unless the cap was lowered below what is spent

@@ -116,8 +116,8 @@ def _out_of_time(
         return None
     told = attempt.stop_after_seconds
     lasted = int((ended - attempt.start_time).total_seconds())
-    # It has to save first, which may take long; but not half of all the time it was given.
-    if told is not None and lasted * 2 >= told:
+    # It has to save first, which may take long; but not minutes and half of all the time it was given.
+    if told is not None and told - lasted <= max(300, told // 2):
         return _free(Reason.TIME_OVER, f"{how}, after {lasted} s of {told} s")
     given = "no end" if told is None else f"{told} s"
     return _counted(Reason.LEFT_EARLY, f"{how}, after {lasted} s where it was given {given}")

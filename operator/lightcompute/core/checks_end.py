@@ -1,0 +1,176 @@
+"""Checks about ends: what must not run, deletion, what is over, and what the end of the newest attempt means for the run."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lightcompute.api.money import show_usd
+from lightcompute.api.reasons import Phase, Reason, known_reason
+from lightcompute.api.status import Attempt
+from lightcompute.core.decision import Action, DeleteRun, LetGo, ReleaseAttempt, StopAttempt
+from lightcompute.core.facts import Facts, is_finished
+from lightcompute.core.ledger import total_cost
+from lightcompute.core.retry import FINAL_REASONS, MAX_FRUITLESS, free_and_fruitless
+from lightcompute.core.revise import revised
+from lightcompute.core.snapshot import ChildState
+from lightcompute.core.text import clock
+from lightcompute.core.verdict import SOON_SECONDS, Verdict, await_stop, stop
+
+_GONE = frozenset({ChildState.EXITED, ChildState.VANISHED})
+
+
+def an_unrecorded_child_is_stopped(facts: Facts) -> Verdict | None:
+    """Alive, and not the live attempt: its cost stands in no ledger, so it goes at once."""
+    live = facts.live.number if facts.live is not None else None
+    strangers = [
+        child
+        for child in facts.snapshot.children
+        if child.attempt != live and child.state not in _GONE
+    ]
+    if not strangers:
+        return None
+    numbers = ", ".join(str(child.attempt) for child in strangers)
+    # What cannot be seen is not asked again and again; it is looked at when it can be seen.
+    visible = [child for child in strangers if child.state is not ChildState.UNKNOWN]
+    return Verdict(
+        phase=Phase.STOPPING,
+        reason=Reason.UNRECORDED_CHILD,
+        message=f"attempt {numbers} runs but is not recorded as live; it is stopped before anything else is done",
+        status=facts.status,
+        actions=tuple(
+            StopAttempt(attempt=child.attempt, grace_seconds=facts.terms.grace_seconds)
+            for child in visible
+            if not child.stopping
+        ),
+        look_again_at=facts.now + timedelta(seconds=SOON_SECONDS),
+    )
+
+
+def a_deleted_run_is_stopped_then_let_go(facts: Facts) -> Verdict | None:
+    """Stop, confirm, charge, release: in that order, however often it is begun anew."""
+    if facts.run.metadata.deletion_timestamp is None:
+        return None
+    live = facts.live
+    if live is not None:
+        return _leaving(facts, live, Reason.RUN_DELETED, "the run is being deleted")
+    spent = show_usd(total_cost(facts.status, facts.now))
+    delete = facts.run.spec.checkpoints.when_deleted == "Delete"
+    return Verdict(
+        phase=facts.status.phase if is_finished(facts) else Phase.STOPPED,
+        reason=Reason.RUN_DELETED,
+        message=f"nothing of it runs any more; it cost {spent}; checkpoints are {'deleted' if delete else 'kept'}",
+        status=facts.status,
+        actions=(*releases(facts), LetGo(delete_checkpoints=delete)),
+    )
+
+
+def a_finished_run_stays_as_it_is(facts: Facts) -> Verdict | None:
+    """Nothing happens to it but that its time to live runs out."""
+    if not is_finished(facts):
+        return None
+    status = facts.status
+    ttl = facts.run.spec.ttl_seconds_after_finished
+    due = None
+    if ttl is not None and status.completion_time is not None:
+        due = status.completion_time + timedelta(seconds=ttl)
+    actions: tuple[Action, ...] = ()
+    if due is not None and facts.now >= due:
+        due, actions = None, (DeleteRun(),)
+    return Verdict(
+        phase=status.phase,
+        reason=known_reason(status.reason, Reason.COMPLETED),
+        message=status.message,
+        status=status,
+        actions=actions,
+        look_again_at=due,
+    )
+
+
+def a_completed_attempt_ends_the_run(facts: Facts) -> Verdict | None:
+    """Success, whether the target was met or not: that is told beside it."""
+    newest = _ended(facts)
+    if newest is None or newest.reason != Reason.COMPLETED:
+        return None
+    results = facts.status.results
+    verdict = results.target if results is not None else None
+    told = f"attempt {newest.number} came to the end"
+    if results is not None:
+        told += f" after {results.steps} steps"
+    reason = Reason.COMPLETED
+    if verdict is not None:
+        reached = "none was scored" if verdict.reached is None else f"{verdict.reached:.4g}"
+        told += f"; {verdict.metric} {reached} {verdict.unit}, target at most {verdict.at_most:.4g}"
+        reason = Reason.TARGET_MET if verdict.met else Reason.TARGET_NOT_MET
+    return _over(facts, newest, Phase.SUCCEEDED, reason, told)
+
+
+def the_users_fault_fails_the_run(facts: Facts) -> Verdict | None:
+    """The same spec would end the same way again; a changed one is tried."""
+    newest = _ended(facts)
+    if newest is None or newest.reason not in FINAL_REASONS:
+        return None
+    if newest.generation != facts.run.metadata.generation:
+        return None
+    told = f"attempt {newest.number} ended with {newest.message}"
+    return _over(
+        facts, newest, Phase.FAILED, known_reason(newest.reason, Reason.INTERNAL_ERROR), told
+    )
+
+
+def too_many_failures_fail_the_run(facts: Facts) -> Verdict | None:
+    """Failures that count are counted; the rest is not."""
+    newest = _ended(facts)
+    failures = facts.status.restarts_count_towards_max
+    most = facts.run.spec.failure_policy.max_restarts
+    if newest is None or not newest.counts or failures <= most:
+        return None
+    told = f"{failures} attempts failed, maxRestarts is {most}; the last one: {newest.reason}, {newest.message}"
+    return _over(facts, newest, Phase.FAILED, Reason.MAX_RESTARTS_EXCEEDED, told)
+
+
+def attempts_without_progress_fail_the_run(facts: Facts) -> Verdict | None:
+    """Ends that nobody owns up to are free, but not for ever."""
+    newest = _ended(facts)
+    if newest is None:
+        return None
+    in_a_row = free_and_fruitless(facts.status.attempts, facts.run.metadata.generation)
+    if in_a_row < MAX_FRUITLESS:
+        return None
+    told = f"{in_a_row} attempts in a row ended without a step saved; the last one: {newest.reason}, {newest.message}"
+    return _over(facts, newest, Phase.FAILED, Reason.NO_PROGRESS, told)
+
+
+def releases(facts: Facts) -> tuple[ReleaseAttempt, ...]:
+    """Releases of what is left of attempts that are gone."""
+    return tuple(
+        ReleaseAttempt(attempt=child.attempt)
+        for child in facts.snapshot.children
+        if child.state in _GONE
+    )
+
+
+def _ended(facts: Facts) -> Attempt | None:
+    return facts.newest if facts.newest is not None and not facts.newest.is_live else None
+
+
+def _leaving(facts: Facts, live: Attempt, reason: Reason, why: str) -> Verdict:
+    if live.stop_time is None:
+        return stop(facts, live, reason, why)
+    return await_stop(facts, live, reason, why)
+
+
+def _over(facts: Facts, newest: Attempt, phase: Phase, reason: Reason, told: str) -> Verdict:
+    spent = show_usd(total_cost(facts.status, facts.now))
+    status = revised(
+        facts.status,
+        completion_time=newest.end_time or facts.now,
+        next_attempt_time=None,
+    )
+    ttl = facts.run.spec.ttl_seconds_after_finished
+    return Verdict(
+        phase=phase,
+        reason=reason,
+        message=f"{told}; cost {spent} ({clock(newest.end_time or facts.now)})",
+        status=status,
+        look_again_at=None if ttl is None else facts.now,
+    )

@@ -1,0 +1,209 @@
+"""Checks about a live attempt: why it must leave, and if nothing says so, that it goes on.
+
+What a person or a clock can call for without one (stop, suspension, active deadline) stands here too.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from lightcompute.api import labels
+from lightcompute.api.money import show_usd
+from lightcompute.api.reasons import Phase, Reason, known_reason
+from lightcompute.api.status import Attempt, AttemptState
+from lightcompute.core.budget import end_time, limit_of, rate_of, useful_seconds
+from lightcompute.core.checks_end import releases
+from lightcompute.core.decision import Action, RenewDeadline, StartAttempt
+from lightcompute.core.facts import Facts
+from lightcompute.core.ledger import total_cost, total_held
+from lightcompute.core.revise import revised
+from lightcompute.core.snapshot import ChildState
+from lightcompute.core.text import clock, span
+from lightcompute.core.verdict import SOON_SECONDS, Verdict, await_stop, stop
+
+UNSCHEDULED_SECONDS = 120
+"""An attempt whose processes hold no place so long after they were asked for is given up, and places are looked at again."""
+
+
+def a_stopping_attempt_is_waited_for(facts: Facts) -> Verdict | None:
+    """Nothing else is done until it is confirmed gone: until then it costs money and may write checkpoints."""
+    live = facts.live
+    if live is None or live.state is not AttemptState.STOPPING:
+        return None
+    reason = known_reason(live.stop_reason, Reason.ATTEMPT_STOPPING)
+    return await_stop(facts, live, reason, f"stopping because of {reason}")
+
+
+def a_person_stops_the_run(facts: Facts) -> Verdict | None:
+    """For good."""
+    if labels.STOP not in facts.run.metadata.annotations:
+        return None
+    if facts.live is not None:
+        return stop(facts, facts.live, Reason.STOPPED_BY_USER, "a person asked for the end")
+    ended = facts.newest.end_time if facts.newest is not None else None
+    return Verdict(
+        phase=Phase.STOPPED,
+        reason=Reason.STOPPED_BY_USER,
+        message=f"a person asked for the end; {_so_far(facts)}",
+        status=revised(facts.status, completion_time=ended or facts.now, next_attempt_time=None),
+        look_again_at=facts.now if facts.run.spec.ttl_seconds_after_finished is not None else None,
+    )
+
+
+def a_suspended_run_holds(facts: Facts) -> Verdict | None:
+    """Until spec.suspend is false."""
+    if not facts.run.spec.suspend:
+        return None
+    if facts.live is not None:
+        return stop(facts, facts.live, Reason.RUN_SUSPENDED, "spec.suspend is true")
+    placement = revised(facts.status.placement, waiting_since=None)
+    return Verdict(
+        phase=Phase.SUSPENDED,
+        reason=Reason.RUN_SUSPENDED,
+        message=f"spec.suspend is true; {_so_far(facts)}",
+        status=revised(facts.status, next_attempt_time=None, placement=placement),
+    )
+
+
+def the_active_deadline_ends_the_run(facts: Facts) -> Verdict | None:
+    """All attempts together have had their time; waiting and suspension are no part of it."""
+    bound = facts.run.spec.active_deadline_seconds
+    if bound is None:
+        return None
+    left = bound - total_held(facts.status, facts.now).total_seconds()
+    enough = 0 if facts.live is not None or facts.newest is None else useful_seconds(facts.newest)
+    if left > 0 and left >= enough:
+        return None
+    told = f"all attempts together had {span(bound)} (activeDeadlineSeconds {bound})"
+    if facts.live is not None:
+        return stop(facts, facts.live, Reason.DEADLINE_EXCEEDED, told)
+    ended = facts.newest.end_time if facts.newest is not None else None
+    return Verdict(
+        phase=Phase.FAILED,
+        reason=Reason.DEADLINE_EXCEEDED,
+        message=f"{told}; {_so_far(facts)}",
+        status=revised(facts.status, completion_time=ended or facts.now, next_attempt_time=None),
+    )
+
+
+def the_budget_stops_the_attempt(facts: Facts) -> Verdict | None:
+    """At its deadline, if it is still there: the trainer should have left before, and the place ends it at the same time."""
+    live, limit = facts.live, limit_of(facts.run)
+    if live is None or limit is None:
+        return None
+    end = end_time(live)
+    unstarted = live.start_time is None and live.deadline_seconds == 0
+    if not unstarted and (end is None or facts.now < end):
+        return None
+    spent = show_usd(total_cost(facts.status, facts.now))
+    reserve = show_usd(facts.terms.reserve(rate_of(live)))
+    return stop(
+        facts,
+        live,
+        Reason.BUDGET_EXHAUSTED,
+        f"{spent} of {show_usd(limit)} are spent and {reserve} are held back for the stop",
+    )
+
+
+def a_hung_attempt_is_stopped(facts: Facts) -> Verdict | None:
+    """Silence for progressDeadlineSeconds, from a trainer that would report."""
+    due = _hang_time(facts)
+    if facts.live is None or due is None or facts.now < due:
+        return None
+    seconds = facts.run.spec.progress_deadline_seconds
+    silent_since = clock(due - timedelta(seconds=seconds))
+    return stop(
+        facts,
+        facts.live,
+        Reason.HANG,
+        f"no report since {silent_since}, progressDeadlineSeconds is {seconds}",
+    )
+
+
+def an_attempt_that_finds_no_place_is_given_up(facts: Facts) -> Verdict | None:
+    """Its processes exist, but the place does not take them in."""
+    live, child = facts.live, facts.child
+    if live is None or child is None or child.state is not ChildState.PENDING:
+        return None
+    due = live.reserved_time + timedelta(seconds=UNSCHEDULED_SECONDS)
+    if facts.now < due:
+        return None
+    told = f"{live.place} took attempt {live.number} not in within {UNSCHEDULED_SECONDS} s"
+    return stop(facts, live, Reason.NO_CAPACITY, told)
+
+
+def a_recorded_attempt_is_started(facts: Facts) -> Verdict | None:
+    """Recorded and not seen: it was not started yet, or whoever was to start it died; it is started, again if need be."""
+    live = facts.live
+    if live is None or live.start_time is not None:
+        return None
+    start = StartAttempt(
+        attempt=live.number,
+        place=live.place,
+        deadline_seconds=live.deadline_seconds,
+        stop_after_seconds=live.stop_after_seconds,
+        grace_seconds=facts.terms.grace_seconds,
+    )
+    actions: tuple[Action, ...] = () if facts.seen else (*releases(facts), start)
+    return Verdict(
+        phase=Phase.STARTING,
+        reason=Reason.ATTEMPT_STARTING,
+        message=f"attempt {live.number} is being started on {live.place}",
+        status=facts.status,
+        actions=actions,
+        look_again_at=facts.now + timedelta(seconds=SOON_SECONDS),
+    )
+
+
+def a_live_attempt_goes_on(facts: Facts) -> Verdict | None:
+    """With its deadline as limit and price have it now."""
+    live, child = facts.live, facts.child
+    if live is None:
+        return None
+    actions: tuple[Action, ...] = ()
+    kept = child.deadline_seconds if child is not None else None
+    if kept is not None and live.deadline_seconds not in {None, kept}:
+        assert live.deadline_seconds is not None
+        actions = (RenewDeadline(attempt=live.number, deadline_seconds=live.deadline_seconds),)
+    unseen = child is not None and child.state is ChildState.UNKNOWN
+    return Verdict(
+        phase=Phase.RUNNING,
+        reason=Reason.ATTEMPT_RUNNING,
+        message=_running(live, unseen=unseen),
+        status=facts.status,
+        actions=actions,
+        look_again_at=min(
+            (time for time in (end_time(live), _hang_time(facts)) if time is not None),
+            default=None,
+        ),
+    )
+
+
+def _running(live: Attempt, *, unseen: bool) -> str:
+    since = clock(live.start_time) if live.start_time is not None else "now"
+    text = f"attempt {live.number} runs on {live.place} since {since}"
+    rate, end = rate_of(live), end_time(live)
+    if rate:
+        text += f" at {show_usd(rate)} an hour"
+    if end is not None:
+        text += f", until {clock(end)} at most"
+    return f"{text}; it cannot be seen now, and is charged on" if unseen else text
+
+
+def _hang_time(facts: Facts) -> datetime | None:
+    """When silence becomes a hang. A trainer's clock that runs ahead makes no report newer than now."""
+    live, child, spec = facts.live, facts.child, facts.run.spec
+    if live is None or live.start_time is None or child is None or not spec.speaks_contract:
+        return None
+    if spec.progress_deadline_seconds == 0 or child.state is not ChildState.RUNNING:
+        return None
+    told = child.progress.newest_time if child.progress is not None else None
+    newest = live.start_time if told is None else max(live.start_time, min(told, facts.now))
+    return newest + timedelta(seconds=spec.progress_deadline_seconds)
+
+
+def _so_far(facts: Facts) -> str:
+    kept = [checkpoint for checkpoint in facts.status.checkpoints if checkpoint.verified]
+    spent = show_usd(total_cost(facts.status, facts.now))
+    saved = f"the last checkpoint is {kept[-1].name}" if kept else "no checkpoint was saved"
+    return f"{saved}; cost so far {spent}"

@@ -1,0 +1,204 @@
+"""Conditions by Kubernetes' rules: one of a type, and `lastTransitionTime` moves only when the answer changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from lightcompute.api.reasons import ConditionType, Phase, Reason
+from lightcompute.api.status import Condition
+from lightcompute.core.budget import limit_of
+from lightcompute.core.facts import Facts
+from lightcompute.core.text import cut
+from lightcompute.core.verdict import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One question answered; `holds` is None for Unknown."""
+
+    type: ConditionType
+    holds: bool | None
+    reason: Reason
+    message: str = ""
+
+    @property
+    def status(self) -> str:
+        """The answer as Kubernetes writes it."""
+        return "Unknown" if self.holds is None else str(self.holds)
+
+
+def with_answers(
+    known: Iterable[Condition], answers: Iterable[Answer], *, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """`known` with `answers` laid over it, in the order of ConditionType; what is not answered stays."""
+    conditions = {condition.type: condition for condition in known}
+    for answer in answers:
+        before = conditions.get(answer.type)
+        same = before is not None and before.status == answer.status
+        conditions[answer.type] = Condition.model_validate(
+            {
+                "type": answer.type,
+                "status": answer.status,
+                "reason": answer.reason.value,
+                "message": cut(answer.message),
+                "observed_generation": generation,
+                "last_transition_time": before.last_transition_time
+                if same and before is not None
+                else now.replace(microsecond=0),
+            }
+        )
+    return tuple(conditions[type_] for type_ in ConditionType if type_ in conditions)
+
+
+def answers(facts: Facts, verdict: Verdict) -> tuple[Answer, ...]:
+    """Every question that can be answered now."""
+    known = {condition.type for condition in facts.run.status.conditions}
+    always = (
+        _accepted(facts, verdict),
+        _scheduled(verdict),
+        _running(verdict),
+        _checkpoint_ready(verdict),
+        _budget_exhausted(facts, verdict),
+    )
+    # These are asked only once there was something to answer.
+    ends = tuple(
+        answer
+        for answer in (_suspended(verdict), _succeeded(verdict), _failed(verdict))
+        if answer.holds or answer.type in known
+    )
+    target = _target_met(facts, verdict)
+    return (*always, *ends, *((target,) if target is not None else ()))
+
+
+def _accepted(facts: Facts, verdict: Verdict) -> Answer:
+    type_ = ConditionType.ACCEPTED
+    if verdict.refusal is not None:
+        return Answer(type=type_, holds=False, reason=verdict.refusal, message=verdict.message)
+    if facts.snapshot.faults:  # what runs goes on with the spec that it was started with
+        message = " ".join(facts.snapshot.faults)
+        return Answer(type=type_, holds=False, reason=Reason.SPEC_REFUSED, message=message)
+    return Answer(
+        type=type_, holds=True, reason=Reason.SPEC_ACCEPTED, message="the spec can be carried out"
+    )
+
+
+def _scheduled(verdict: Verdict) -> Answer:
+    newest = verdict.status.attempts[-1] if verdict.status.attempts else None
+    if newest is None or not newest.is_live:
+        return Answer(
+            type=ConditionType.SCHEDULED,
+            holds=False,
+            reason=verdict.reason,
+            message=verdict.message,
+        )
+    return Answer(
+        type=ConditionType.SCHEDULED,
+        holds=True,
+        reason=Reason.CHOSEN,
+        message=f"attempt {newest.number} holds {newest.place}",
+    )
+
+
+def _running(verdict: Verdict) -> Answer:
+    newest = verdict.status.attempts[-1] if verdict.status.attempts else None
+    type_ = ConditionType.RUNNING
+    if newest is None or not newest.is_live:
+        return Answer(
+            type=type_, holds=False, reason=Reason.NO_ATTEMPT, message="nothing of it is alive"
+        )
+    if newest.start_time is None:
+        return Answer(
+            type=type_,
+            holds=False,
+            reason=Reason.ATTEMPT_STARTING,
+            message=f"attempt {newest.number} is not seen to run yet",
+        )
+    reason = Reason.ATTEMPT_RUNNING
+    if verdict.phase == Phase.STOPPING:
+        reason = Reason.ATTEMPT_STOPPING
+    return Answer(type=type_, holds=True, reason=reason, message=verdict.message)
+
+
+def _checkpoint_ready(verdict: Verdict) -> Answer:
+    verified = [kept for kept in verdict.status.checkpoints if kept.verified]
+    type_ = ConditionType.CHECKPOINT_READY
+    if not verified:
+        return Answer(
+            type=type_, holds=False, reason=Reason.NO_CHECKPOINT, message="none is verified yet"
+        )
+    return Answer(
+        type=type_,
+        holds=True,
+        reason=Reason.CHECKPOINT_VERIFIED,
+        message=f"{verified[-1].name} at step {verified[-1].step} is verified",
+    )
+
+
+def _budget_exhausted(facts: Facts, verdict: Verdict) -> Answer:
+    type_ = ConditionType.BUDGET_EXHAUSTED
+    if limit_of(facts.run) is None:
+        return Answer(
+            type=type_, holds=False, reason=Reason.NO_BUDGET, message="the run has no cap"
+        )
+    # The reason of the stop counts too: money was out before the attempt was gone.
+    if verdict.reason is Reason.BUDGET_EXHAUSTED:
+        return Answer(
+            type=type_, holds=True, reason=Reason.BUDGET_EXHAUSTED, message=verdict.message
+        )
+    return Answer(
+        type=type_, holds=False, reason=Reason.WITHIN_BUDGET, message="the cap is not reached"
+    )
+
+
+def _suspended(verdict: Verdict) -> Answer:
+    holds = verdict.phase == Phase.SUSPENDED
+    return Answer(
+        type=ConditionType.SUSPENDED,
+        holds=holds,
+        reason=Reason.RUN_SUSPENDED if holds else Reason.RUN_RESUMED,
+        message=verdict.message if holds else "the run is not held",
+    )
+
+
+def _succeeded(verdict: Verdict) -> Answer:
+    return Answer(
+        type=ConditionType.SUCCEEDED,
+        holds=verdict.phase == Phase.SUCCEEDED,
+        reason=verdict.reason,
+        message=verdict.message,
+    )
+
+
+def _failed(verdict: Verdict) -> Answer:
+    holds = verdict.phase == Phase.FAILED
+    return Answer(
+        type=ConditionType.FAILED,
+        holds=holds,
+        reason=verdict.reason if holds else Reason.SPEC_CHANGED,
+        message=verdict.message if holds else "the spec was changed, so the run is tried again",
+    )
+
+
+def _target_met(facts: Facts, verdict: Verdict) -> Answer | None:
+    """Judged by numbers that the trainer wrote down, and as not met only once the run is at its end."""
+    training = facts.run.spec.training
+    if training is None or training.target is None:
+        return None
+    results = verdict.status.results
+    target = results.target if results is not None else None
+    if target is None or not (target.met or verdict.phase == Phase.SUCCEEDED):
+        return Answer(
+            type=ConditionType.TARGET_MET,
+            holds=None,
+            reason=Reason.TARGET_NOT_JUDGED,
+            message="the target is judged when the run is at its end",
+        )
+    reached = "nothing was scored" if target.reached is None else f"{target.reached:.6g}"
+    return Answer(
+        type=ConditionType.TARGET_MET,
+        holds=target.met,
+        reason=Reason.TARGET_MET if target.met else Reason.TARGET_NOT_MET,
+        message=f"{target.metric} {reached} {target.unit}, target at most {target.at_most:.6g}",
+    )

@@ -1,0 +1,237 @@
+"""What is known after a look: the recorded status brought up to date with what is seen, before anything is decided.
+
+Facts are not choices: an attempt that is seen to run is charged, one that is seen gone is closed and judged, whatever is
+decided afterwards. All checks in `decide` start from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lightcompute.api.reasons import FINISHED, Phase, Reason
+from lightcompute.api.status import Attempt, AttemptState, TrainingRunStatus
+from lightcompute.api.training_run import TrainingRun
+from lightcompute.core import report
+from lightcompute.core.budget import (
+    STOP_EARLY_SECONDS,
+    Terms,
+    certain_end,
+    renewed_deadline,
+    terms_of,
+    worth_moving,
+)
+from lightcompute.core.ledger import attempt_held, closed, opened, repriced
+from lightcompute.core.retry import FRUITFUL_SECONDS, Follows, judge, wait_before_next
+from lightcompute.core.revise import revised
+from lightcompute.core.snapshot import Child, ChildState, Snapshot
+from lightcompute.core.text import cut
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """The snapshot, and the status as it is now; `ended` is the attempt whose end was first seen in this look."""
+
+    snapshot: Snapshot
+    status: TrainingRunStatus
+    ended: Attempt | None = None
+    reopened: bool = False
+
+    @property
+    def run(self) -> TrainingRun:
+        """The run."""
+        return self.snapshot.run
+
+    @property
+    def now(self) -> datetime:
+        """The time of the look."""
+        return self.snapshot.now
+
+    @property
+    def terms(self) -> Terms:
+        """What an end takes at this place."""
+        return terms_of(self.snapshot)
+
+    @property
+    def newest(self) -> Attempt | None:
+        """The newest attempt, or None before the first."""
+        return self.status.attempts[-1] if self.status.attempts else None
+
+    @property
+    def live(self) -> Attempt | None:
+        """The attempt that is not confirmed gone; there is never more than one."""
+        return self.newest if self.newest is not None and self.newest.is_live else None
+
+    @property
+    def child(self) -> Child | None:
+        """What is seen of the newest attempt."""
+        return self.snapshot.child(self.newest.number) if self.newest is not None else None
+
+    @property
+    def seen(self) -> bool:
+        """Whether anything of the newest attempt is seen, or may be there unseen."""
+        return self.child is not None
+
+
+def establish(snapshot: Snapshot) -> Facts:
+    """The facts of `snapshot`."""
+    status = snapshot.run.status
+    reopened = _is_reopened(snapshot.run)
+    if reopened:
+        status = revised(
+            status,
+            phase=Phase.PENDING,
+            completion_time=None,
+            next_attempt_time=None,
+            restarts_count_towards_max=0,
+            placement=revised(status.placement, waiting_since=None, round_time=None),
+        )
+    before = status.attempts[-1] if status.attempts else None
+    if before is None or not before.is_live:
+        return Facts(snapshot=snapshot, status=report.told(status, snapshot), reopened=reopened)
+    after = _seen(before, snapshot)
+    status = revised(status, attempts=(*status.attempts[:-1], after))
+    status = _with_deadline(status, snapshot) if after.is_live else _with_end(status, snapshot)
+    if after.start_time is not None:
+        status = _with_first_start(status, after.start_time)
+    status = report.told(status, snapshot)
+    ended = None if after.is_live else status.attempts[-1]
+    return Facts(snapshot=snapshot, status=status, ended=ended, reopened=reopened)
+
+
+def _is_reopened(run: TrainingRun) -> bool:
+    """A failed run whose spec was changed is tried again; success and a person's stop are final."""
+    status = run.status
+    changed = run.metadata.generation > status.observed_generation
+    return status.phase == Phase.FAILED and changed
+
+
+def _seen(attempt: Attempt, snapshot: Snapshot) -> Attempt:
+    """`attempt` with what is seen of it now."""
+    child = snapshot.child(attempt.number)
+    if child is None:
+        if attempt.start_time is not None:
+            gone = Child(attempt=attempt.number, state=ChildState.VANISHED)
+            return _ended(attempt, gone, snapshot)
+        if attempt.state is AttemptState.STOPPING:
+            return _given_up(attempt, snapshot.now)
+        return attempt
+    match child.state:
+        case ChildState.PENDING:
+            return attempt
+        case ChildState.RUNNING:
+            return _running(attempt, child, snapshot)
+        case ChildState.UNKNOWN:
+            return _unseen(attempt, snapshot)
+        case ChildState.EXITED | ChildState.VANISHED:
+            return _ended(attempt, child, snapshot)
+
+
+def _running(attempt: Attempt, child: Child, snapshot: Snapshot) -> Attempt:
+    attempt = opened(attempt, child.start_time or attempt.reserved_time)
+    if attempt.state is AttemptState.RESERVED:
+        attempt = revised(attempt, state=AttemptState.RUNNING)
+    price = next(
+        (offer.rate_per_hour for offer in snapshot.offers if offer.place == attempt.place), None
+    )
+    return attempt if price is None else repriced(attempt, _charged_until(snapshot), price)
+
+
+def _charged_until(snapshot: Snapshot) -> datetime:
+    """`now`, but never before what the run was told to have cost: clocks may go back, the ledger does not."""
+    told = snapshot.run.status.cost.last_updated_time
+    return snapshot.now if told is None else max(told, snapshot.now)
+
+
+def _unseen(attempt: Attempt, snapshot: Snapshot) -> Attempt:
+    """It may be alive, so it is charged on, until the deadline that its place keeps has certainly passed."""
+    end = certain_end(attempt, terms_of(snapshot))
+    if end is None or snapshot.now < end:
+        return attempt
+    gone = Child(attempt=attempt.number, state=ChildState.VANISHED, end_time=end)
+    return _ended(attempt, gone, snapshot)
+
+
+def _ended(attempt: Attempt, child: Child, snapshot: Snapshot) -> Attempt:
+    if attempt.start_time is None and child.state is ChildState.EXITED:
+        attempt = opened(attempt, child.start_time or attempt.reserved_time)
+    elif attempt.start_time is None and child.start_time is not None:
+        attempt = opened(attempt, child.start_time)
+    end = _end_of(attempt, child, snapshot)
+    ending = judge(child, attempt, speaks_contract=snapshot.run.spec.speaks_contract, ended=end)
+    attempt = closed(attempt, end)
+    return revised(
+        report.measured(attempt, child, snapshot),
+        state=AttemptState.ENDED,
+        end_time=end,
+        exit_code=child.exit_code,
+        signal=child.signal,
+        reason=ending.reason.value,
+        message=cut(ending.message),
+        counts=ending.follows is Follows.COUNTED_RESTART,
+    )
+
+
+def _end_of(attempt: Attempt, child: Child, snapshot: Snapshot) -> datetime:
+    """When it was gone: as it is told, else now, but no later than its place let it live; never before what was charged."""
+    end = child.end_time or snapshot.now
+    if child.end_time is None:
+        bound = certain_end(attempt, terms_of(snapshot))
+        end = end if bound is None else min(end, bound)
+    told = snapshot.run.status.cost.last_updated_time
+    if attempt.start_time is not None and told is not None:
+        end = max(end, told)
+    return end
+
+
+def _given_up(attempt: Attempt, now: datetime) -> Attempt:
+    return revised(
+        attempt,
+        state=AttemptState.ENDED,
+        end_time=now,
+        reason=Reason.NEVER_STARTED.value,
+        message=f"given up ({attempt.stop_reason}) before anything of it was seen to run",
+    )
+
+
+def _with_deadline(status: TrainingRunStatus, snapshot: Snapshot) -> TrainingRunStatus:
+    """The live attempt's deadline as limit, price and ledger have it now."""
+    attempt = status.attempts[-1]
+    new = renewed_deadline(snapshot.run, status, attempt, terms_of(snapshot))
+    if not worth_moving(attempt.deadline_seconds, new):
+        return status
+    changes: dict[str, object] = {"deadline_seconds": new}
+    if attempt.start_time is None and snapshot.child(attempt.number) is None:
+        changes["stop_after_seconds"] = stop_after(new)  # nobody has told a trainer yet
+    return revised(status, attempts=(*status.attempts[:-1], revised(attempt, **changes)))
+
+
+def stop_after(deadline_seconds: int | None) -> int | None:
+    """What the trainer is told: a little less than its place keeps."""
+    return None if deadline_seconds is None else max(deadline_seconds - STOP_EARLY_SECONDS, 0)
+
+
+def _with_end(status: TrainingRunStatus, snapshot: Snapshot) -> TrainingRunStatus:
+    """What the end of the newest attempt changes in the counters."""
+    *others, attempt = status.attempts
+    brought = attempt_held(attempt, snapshot.now).total_seconds() >= FRUITFUL_SECONDS
+    attempt = revised(attempt, fruitful=attempt.fruitful or brought)
+    attempts = (*others, attempt)
+    wait = wait_before_next(attempts, snapshot.run.spec.failure_policy.backoff)
+    end = attempt.end_time or snapshot.now
+    return revised(
+        status,
+        attempts=attempts,
+        next_attempt_time=end + wait if wait else None,
+        restarts_count_towards_max=status.restarts_count_towards_max + int(attempt.counts),
+    )
+
+
+def _with_first_start(status: TrainingRunStatus, start: datetime) -> TrainingRunStatus:
+    placement = revised(status.placement, waiting_since=None)
+    return revised(status, start_time=status.start_time or start, placement=placement)
+
+
+def is_finished(facts: Facts) -> bool:
+    """Whether the run is over, and was not opened again by a change of its spec."""
+    return facts.status.phase in FINISHED

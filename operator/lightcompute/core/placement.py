@@ -1,0 +1,111 @@
+"""Where an attempt goes: filter, then rank. Every place ends as chosen or passed over with a reason, deterministically."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lightcompute.api.money import show_usd
+from lightcompute.api.reasons import Reason
+from lightcompute.api.status import MAX_CANDIDATES, Candidate
+from lightcompute.core.budget import (
+    left_of,
+    paid_seconds,
+    useful_seconds,
+)
+from lightcompute.core.facts import Facts
+from lightcompute.core.snapshot import Offer
+from lightcompute.core.text import cut
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """One look at all places."""
+
+    candidates: tuple[Candidate, ...]
+    chosen: Offer | None
+
+    def count(self, reason: Reason) -> int:
+        """How many places have `reason`."""
+        return sum(candidate.reason == reason for candidate in self.candidates)
+
+    @property
+    def only_money_is_missing(self) -> bool:
+        """Whether some place would do but for its price, and none but for its price could be waited for."""
+        unaffordable = self.count(Reason.BUDGET_TOO_SMALL)
+        return unaffordable > 0 and self.count(Reason.NO_CAPACITY) == 0 and self.chosen is None
+
+
+def look_for_place(facts: Facts) -> Round:
+    """Every offer, judged; the first that passes is chosen."""
+    chosen: Offer | None = None
+    candidates: list[Candidate] = []
+    for offer in sorted(facts.snapshot.offers, key=lambda offer: _rank(facts, offer)):
+        reason, message = _refusal(facts, offer) or (Reason.CHOSEN, "")
+        if reason is Reason.CHOSEN and chosen is not None:
+            reason, message = Reason.NOT_PREFERRED, f"{chosen.place} comes first"
+        elif reason is Reason.CHOSEN:
+            chosen = offer
+        candidates.append(
+            Candidate(
+                place=offer.place,
+                rate_per_hour_usd=offer.rate_per_hour,
+                reason=reason.value,
+                message=cut(message, 256),
+            )
+        )
+    return Round(candidates=tuple(candidates[:MAX_CANDIDATES]), chosen=chosen)
+
+
+def _rank(facts: Facts, offer: Offer) -> tuple[int, int, int, str]:
+    """The run's GPU types, then its regions, then price, then name."""
+    wanted = facts.run.spec.placement
+    return (
+        _index(offer.place.gpu_type, wanted.gpu_types),
+        _index(offer.place.region, wanted.regions),
+        offer.rate_per_hour,
+        str(offer.place),
+    )
+
+
+def _index(name: str, names: tuple[str, ...]) -> int:
+    return names.index(name) if name in names else len(names)
+
+
+def _refusal(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
+    return _not_allowed(facts, offer) or _too_dear(facts, offer) or _not_free(offer)
+
+
+def _not_allowed(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
+    wanted, place = facts.run.spec.placement, offer.place
+    if offer.any_placement:
+        return None
+    lists = (
+        (Reason.GPU_TYPE_NOT_ALLOWED, place.gpu_type, wanted.gpu_types),
+        (Reason.REGION_NOT_ALLOWED, place.region, wanted.regions),
+        (Reason.CLUSTER_NOT_ALLOWED, place.cluster, wanted.clusters),
+    )
+    for reason, name, names in lists:
+        if names and name not in names:
+            return reason, f"{name or 'none'} is not among {', '.join(names)}"
+    return None
+
+
+def _too_dear(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
+    run, rate = facts.run, offer.rate_per_hour
+    highest = run.spec.placement.max_hourly_price_usd
+    if highest is not None and rate > highest:
+        return Reason.PRICE_TOO_HIGH, f"{show_usd(rate)} an hour is above {show_usd(highest)}"
+    seconds = paid_seconds(left_of(run, facts.status, facts.now), rate, facts.terms)
+    needed = useful_seconds(facts.newest)
+    if seconds is None or seconds >= needed:
+        return None
+    left = left_of(run, facts.status, facts.now) or 0
+    reserve = show_usd(facts.terms.reserve(rate))
+    told = f"{show_usd(max(left, 0))} left at {show_usd(rate)} an hour, less a reserve of {reserve}, pays for {seconds} s"
+    return Reason.BUDGET_TOO_SMALL, f"{told}; {needed} s are needed"
+
+
+def _not_free(offer: Offer) -> tuple[Reason, str] | None:
+    if offer.unavailable is None:
+        return None
+    return offer.unavailable, offer.message

@@ -1,0 +1,40 @@
+"""What a place's final refusal to start an attempt comes to: the attempt ends as never started, the spec is not accepted."""
+
+from __future__ import annotations
+
+from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.status import AttemptState
+from lightcompute.core.conclude import conclude
+from lightcompute.core.decide import RESYNC
+from lightcompute.core.decision import Decision, StartAttempt
+from lightcompute.core.facts import establish
+from lightcompute.core.revise import revised
+from lightcompute.core.snapshot import Snapshot
+from lightcompute.core.text import cut
+from lightcompute.core.verdict import Verdict, with_attempt
+
+
+def refused(snapshot: Snapshot, action: StartAttempt, message: str) -> Decision | None:
+    """The decision after `action`, recorded in `snapshot.run`, was refused with `message`; nothing of it exists.
+
+    None when the attempt is not a live one without a start any more, so that there is nothing to take back.
+    """
+    facts = establish(snapshot)
+    live = facts.live
+    if live is None or live.number != action.attempt or live.start_time is not None:
+        return None
+    ended = revised(
+        live,
+        state=AttemptState.ENDED,
+        end_time=facts.now,
+        reason=Reason.START_REFUSED.value,
+        message=cut(message),
+    )
+    verdict = Verdict(
+        phase=Phase.PENDING,
+        reason=Reason.START_REFUSED,
+        message=cut(f"{live.place} refused attempt {live.number}: {message}"),
+        status=with_attempt(facts.status, ended),
+        refusal=Reason.START_REFUSED,
+    )
+    return conclude(facts, verdict, resync=RESYNC)

@@ -1,0 +1,189 @@
+"""What the trainer says, as status: progress, checkpoints, results, environment. Bounded, typed, and never part of the ledger.
+
+A lying or broken trainer spoils its own run's report and nothing else.
+"""
+
+from __future__ import annotations
+
+from lightcompute.api.status import (
+    MAX_CHECKPOINTS,
+    Attempt,
+    Environment,
+    Metric,
+    RunResults,
+    TensorBoardStatus,
+    TrainerStatus,
+    TrainingRunStatus,
+)
+from lightcompute.core.progress import Progress
+from lightcompute.core.revise import revised
+from lightcompute.core.snapshot import Child, Snapshot
+from lightcompute.core.text import cut
+from runcontract.audit import Audit
+from runcontract.losses import Loss
+from runcontract.results import KeptCheckpoint, Results, TerminationMessage
+
+
+def told(status: TrainingRunStatus, snapshot: Snapshot) -> TrainingRunStatus:
+    """`status` with what the newest attempt's trainer says."""
+    newest = status.attempts[-1] if status.attempts else None
+    child = snapshot.child(newest.number) if newest is not None else None
+    changes: dict[str, object] = {}
+    if child is not None and child.progress is not None:
+        changes["trainer_status"] = trainer_status(child.progress, snapshot)
+    checkpoints = _checkpoints(status, snapshot, child)
+    if checkpoints != status.checkpoints:
+        changes["checkpoints"] = checkpoints
+    results = _results(snapshot, child)
+    if results is not None:
+        changes["results"] = results
+    if snapshot.audit is not None:
+        changes["environment"] = _environment(snapshot.audit)
+    if snapshot.tensorboard_url is not None:
+        changes["tensorboard"] = TensorBoardStatus(url=cut(snapshot.tensorboard_url, 500))
+    return revised(status, **changes)
+
+
+def measured(attempt: Attempt, child: Child, snapshot: Snapshot) -> Attempt:
+    """`attempt`, ended, with how far it came and how fast it was."""
+    progress = child.progress
+    if progress is None:
+        return attempt
+    first = (progress.started.resumed_from_step or 0) if progress.started is not None else 0
+    saved = max((kept.step for kept in snapshot.checkpoints if kept.verified), default=0)
+    if progress.saved is not None:
+        saved = max(saved, progress.saved.step)
+    return revised(
+        attempt,
+        first_step=first,
+        last_step=progress.step,
+        tokens_per_second=progress.stepped.tokens_per_second if progress.stepped else None,
+        fruitful=progress.started is not None and saved > first,
+    )
+
+
+def trainer_status(progress: Progress, snapshot: Snapshot) -> TrainerStatus:
+    """`progress` in the form that other systems read."""
+    known = snapshot.run.status.trainer_status
+    max_steps = progress.max_steps
+    share = min(progress.step * 100 // max_steps, 100) if max_steps else None
+    remaining = progress.stepped.remaining_seconds if progress.stepped is not None else None
+    if progress.finished is not None:
+        remaining = 0
+    new = TrainerStatus(
+        progress_percentage=share,
+        estimated_remaining_seconds=None if remaining is None else round(remaining),
+        metrics=tuple(Metric(name=name, value=value) for name, value in _metrics(progress).items()),
+        last_updated_time=known.last_updated_time if known is not None else None,
+    )
+    return new if new == known else revised(new, last_updated_time=snapshot.now)
+
+
+def _metrics(progress: Progress) -> dict[str, str]:
+    found: dict[str, str] = {"step": str(progress.step)}
+    if progress.max_steps is not None:
+        found["maxSteps"] = str(progress.max_steps)
+    stepped, evaluated = progress.stepped, progress.evaluated
+    if stepped is not None:
+        found |= {
+            "epoch": f"{stepped.epoch:.4g}",
+            "tokens": str(stepped.tokens),
+            "trainingLossNatsPerToken": f"{stepped.training_loss:.6g}",
+            "learningRate": f"{stepped.learning_rate:.6g}",
+            "gradientNorm": f"{stepped.gradient_norm:.6g}",
+            "tokensPerSecond": f"{stepped.tokens_per_second:.6g}",
+        }
+    if evaluated is not None:
+        found |= _loss("validationLoss", evaluated.validation)
+    if progress.best_validation is not None:
+        found |= _loss("bestValidationLoss", progress.best_validation)
+    return found
+
+
+def _loss(name: str, loss: Loss) -> dict[str, str]:
+    return {
+        f"{name}NatsPerToken": f"{loss.nats_per_token:.6g}",
+        f"{name}NatsPerCharacter": f"{loss.nats_per_character:.6g}",
+        f"{name}BitsPerByte": f"{loss.bits_per_byte:.6g}",
+    }
+
+
+def _checkpoints(
+    status: TrainingRunStatus, snapshot: Snapshot, child: Child | None
+) -> tuple[KeptCheckpoint, ...]:
+    """The inventory where it is known, else what was reported; oldest first."""
+    if snapshot.checkpoints:
+        known = {kept.name: kept for kept in snapshot.checkpoints}
+    else:
+        known = {kept.name: kept for kept in status.checkpoints}
+        saved = child.progress.saved if child is not None and child.progress is not None else None
+        if saved is not None:
+            known[saved.name] = KeptCheckpoint(
+                name=saved.name,
+                step=saved.step,
+                size_bytes=saved.size_bytes,
+                digest=saved.digest[:64],
+                verified=True,
+                validation=saved.validation,
+            )
+            if saved.kept:
+                known = {name: kept for name, kept in known.items() if name in saved.kept}
+    ordered = sorted(known.values(), key=lambda kept: (kept.step, kept.name))
+    return tuple(ordered[-MAX_CHECKPOINTS:])
+
+
+def _results(snapshot: Snapshot, child: Child | None) -> RunResults | None:
+    """The results file of whichever attempt wrote it last, else the last word of the newest one."""
+    if snapshot.results is not None:
+        return _from_file(snapshot.results)
+    if child is not None and child.termination is not None:
+        return _from_last_word(child.termination)
+    return None
+
+
+def _from_file(results: Results) -> RunResults:
+    return RunResults(
+        reason=results.reason,
+        message=cut(results.message),
+        target_met=results.target.met if results.target is not None else None,
+        target=results.target,
+        final_validation=results.final_validation,
+        best_validation=results.best_validation,
+        best_step=results.best_step,
+        test=results.test,
+        steps=results.steps,
+        epochs=results.epochs,
+        tokens=results.tokens,
+        parameters=results.parameters,
+        training_seconds=results.training_seconds,
+        tokens_per_second=results.tokens_per_second,
+        sample=cut(results.sample, 2000) if results.sample is not None else None,
+    )
+
+
+def _from_last_word(word: TerminationMessage) -> RunResults:
+    return RunResults(
+        reason=cut(word.reason, 64),
+        message=cut(word.message),
+        target_met=word.target.met if word.target is not None else None,
+        target=word.target,
+        final_validation=word.final_validation,
+        best_validation=word.best_validation,
+        steps=word.step,
+    )
+
+
+def _environment(audit: Audit) -> Environment:
+    hardware = audit.hardware
+    devices = ", ".join(hardware.devices)
+    return Environment(
+        python=audit.python,
+        torch=cut(audit.packages.get("torch", ""), 64),
+        hardware=cut(f"{hardware.cpu}, {hardware.cpu_count} CPUs{devices and '; '}{devices}", 300),
+        git_commit=audit.git_commit,
+        image_digest=audit.image_digest,
+        seeds=dict(sorted(audit.seeds.items())[:16]),
+        configuration_hash=audit.configuration_hash,
+        data_sha256=audit.data_sha256,
+        tokenizer_sha256=audit.tokenizer_sha256,
+    )

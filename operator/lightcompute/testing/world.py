@@ -1,0 +1,282 @@
+"""The simulated world: a backend with its own clock, scripted trainers, prices, crashes and faults.
+
+It counts what things truly cost, by itself and exactly, so that a test can hold the ledger against it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from fractions import Fraction
+from typing import Any
+
+from lightcompute.api.money import MicroUSD
+from lightcompute.api.reasons import Reason
+from lightcompute.api.status import Place, TrainingRunStatus
+from lightcompute.api.training_run import TrainingRun
+from lightcompute.backend import Conflict, PermanentFault, TemporaryFault
+from lightcompute.core.decision import (
+    Action,
+    DeleteRun,
+    Event,
+    LetGo,
+    ReleaseAttempt,
+    RenewDeadline,
+    StartAttempt,
+    StopAttempt,
+)
+from lightcompute.core.snapshot import Child, ChildState, Offer, Snapshot
+from lightcompute.testing.builders import HERE, NOON, RunBuilder
+from lightcompute.testing.trainer import Script, SimulatedAttempt, kept
+from runcontract.results import KeptCheckpoint, Results
+
+
+class SimulatedCrash(BaseException):
+    """The process that drives the loop died here. Nothing catches it but the driver of the simulation."""
+
+
+class Trouble(Enum):
+    """What happens at one call to the world."""
+
+    CRASH_BEFORE = auto()
+    CRASH_AFTER = auto()
+    REQUEST_LOST = auto()
+    RESPONSE_LOST = auto()
+
+
+@dataclass(kw_only=True)
+class World:
+    """One run and everything around it."""
+
+    run: TrainingRun
+    script: Script = field(default_factory=Script)
+    now: datetime = NOON
+    offers: tuple[Offer, ...] = (Offer(place=HERE, rate_per_hour=0, any_placement=True),)
+    grace_seconds: int = 30
+    keeps_deadlines: bool = True
+    """Whether the place itself ends an attempt at its deadline, and can be told of another."""
+    refuses_starts: str = ""
+    reachable: bool = True
+    faults: tuple[str, ...] = ()
+    results: Results | None = None
+    troubles: dict[int, Trouble] = field(default_factory=dict)
+    """By the number of the call that changes the world, from 1."""
+    calls: int = 0
+    writes: int = 0
+    attempts: dict[int, SimulatedAttempt] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    history: list[TrainingRunStatus] = field(default_factory=list)
+    gone: bool = False
+    prices: dict[str, list[tuple[datetime, MicroUSD]]] = field(default_factory=dict)
+
+    # ---- what a person or the weather does ----------------------------------------------------------
+
+    def edit(self, **spec: Any) -> None:
+        """Changes keys of spec, as `kubectl apply` does."""
+        document = {"metadata": {"name": "x"}, "spec": self.run.document()["spec"] | spec}
+        new = TrainingRun.model_validate(document)
+        metadata = self.run.metadata.model_copy(
+            update={
+                "generation": self.run.metadata.generation + 1,
+                "resource_version": self._next_version(),
+            }
+        )
+        self.run = self.run.model_copy(update={"spec": new.spec, "metadata": metadata})
+
+    def annotate(self, key: str) -> None:
+        """Sets an annotation."""
+        self._change_metadata(annotations=self.run.metadata.annotations | {key: "now"})
+
+    def delete(self) -> None:
+        """Asks for the run's deletion."""
+        self._change_metadata(deletion_timestamp=self.now)
+
+    def price(self, place: Place, rate: MicroUSD) -> None:
+        """From now on the place costs `rate` an hour."""
+        self.offers = tuple(
+            replace(offer, rate_per_hour=rate) if offer.place == place else offer
+            for offer in self.offers
+        )
+        self.prices.setdefault(str(place), []).append((self.now, rate))
+
+    # ---- the backend ---------------------------------------------------------------------------------
+
+    async def observe(self, key: str) -> Snapshot | None:
+        """As a cluster tells it."""
+        assert key == self.run.metadata.uid, "only one run lives here"
+        if self.gone:
+            return None
+        return Snapshot(
+            run=self.run,
+            now=self.now,
+            children=tuple(
+                self._child(attempt) for attempt in self.attempts.values() if not attempt.released
+            ),
+            offers=self.offers,
+            checkpoints=self._checkpoints(),
+            results=self.results,
+            faults=self.faults,
+            grace_seconds=self.grace_seconds,
+        )
+
+    async def record(self, run: TrainingRun, status: TrainingRunStatus) -> TrainingRun:
+        """One write, checked against the version that was observed."""
+        trouble = self._call()
+        self._before(trouble)
+        if run.metadata.resource_version != self.run.metadata.resource_version:
+            raise Conflict("the run was changed since it was observed")
+        self._change_metadata()
+        # Through text and back, as through an API server: what does not survive that is not kept.
+        text = status.model_dump_json(by_alias=True, exclude_none=True)
+        self.run = self.run.with_status(TrainingRunStatus.model_validate_json(text))
+        self.writes += 1
+        self.history.append(self.run.status)
+        self._after(trouble)
+        return self.run
+
+    async def perform(self, run: TrainingRun, action: Action) -> None:
+        """Any number of times with the effect of one."""
+        trouble = self._call()
+        self._before(trouble)
+        match action:
+            case StartAttempt():
+                self._start(run, action)
+            case StopAttempt(attempt=number, grace_seconds=grace):
+                self._stop(number, grace)
+            case RenewDeadline(attempt=number, deadline_seconds=seconds):
+                self.attempts[number].deadline_seconds = seconds
+            case ReleaseAttempt(attempt=number):
+                assert not self.attempts[number].is_live(self.now), "released while alive"
+                self.attempts[number].released = True
+            case DeleteRun():
+                self.delete()
+            case LetGo():
+                assert not self.live_attempts(), "let go while alive"
+                self.gone = True
+        self._after(trouble)
+
+    async def announce(self, run: TrainingRun, events: tuple[Event, ...]) -> None:
+        """Remembers what was told."""
+        assert run.metadata.uid == self.run.metadata.uid
+        self.events.extend(events)
+
+    # ---- what is true, whatever anybody recorded -------------------------------------------------------
+
+    def live_attempts(self) -> list[int]:
+        """Attempts of which anything exists now."""
+        return [number for number, each in self.attempts.items() if each.is_live(self.now)]
+
+    def true_cost(self) -> Fraction:
+        """Micro-dollars that were truly used until now: price by price, to the microsecond, unrounded."""
+        return sum((self._true_cost(attempt) for attempt in self.attempts.values()), Fraction())
+
+    def next_event(self) -> datetime | None:
+        """When something will next change by itself that a watch would tell of."""
+        times = [
+            time
+            for attempt in self.attempts.values()
+            for time in (attempt.start_time, attempt.end().time)
+            if time > self.now and time.year < 9999
+        ]
+        return min(times, default=None)
+
+    def _true_cost(self, attempt: SimulatedAttempt) -> Fraction:
+        place = str(attempt.order.place)
+        start, end = attempt.start_time, min(self.now, attempt.end().time)
+        known = self.prices.get(place, [])
+        initial = next(o.rate_per_hour for o in self.offers if o.place == attempt.order.place)
+        if known:
+            initial = next((rate for time, rate in reversed(known) if time <= start), known[0][1])
+        changes = [(start, initial)] + [(time, rate) for time, rate in known if time > start]
+        total = Fraction()
+        for (begin, rate), (until, _) in zip(changes, [*changes[1:], (end, 0)], strict=True):
+            held = max(min(until, end) - begin, timedelta())
+            total += Fraction(rate * (held // timedelta(microseconds=1)), 3_600_000_000)
+        return total
+
+    def _child(self, attempt: SimulatedAttempt) -> Child:
+        number, end = attempt.order.attempt, attempt.end()
+        if not self.reachable:
+            return Child(attempt=number, state=ChildState.UNKNOWN)
+        deadline = attempt.deadline_seconds if self.keeps_deadlines else None
+        common: dict[str, Any] = {
+            "attempt": number,
+            "stopping": attempt.stop_time is not None,
+            "deadline_seconds": deadline,
+            "progress": attempt.progress(self.now),
+        }
+        if self.now < attempt.start_time and self.now < end.time:
+            return Child(state=ChildState.PENDING, **common)
+        common["start_time"] = attempt.start_time
+        if self.now < end.time:
+            return Child(state=ChildState.RUNNING, **common)
+        if end.vanished:
+            return Child(state=ChildState.VANISHED, end_time=end.time, **common)
+        return Child(
+            state=ChildState.EXITED,
+            end_time=end.time,
+            exit_code=end.exit_code,
+            signal=end.signal,
+            preempted=end.preempted,
+            **common,
+        )
+
+    def _checkpoints(self) -> tuple[KeptCheckpoint, ...]:
+        steps = {step for each in self.attempts.values() for step in each.saved_steps(self.now)}
+        return tuple(kept(step) for step in sorted(steps)[-3:])
+
+    def _start(self, run: TrainingRun, order: StartAttempt) -> None:
+        if order.attempt in self.attempts:
+            return
+        recorded = {attempt.number for attempt in self.run.status.attempts if attempt.is_live}
+        assert order.attempt in recorded, "an attempt without a record"
+        assert run.metadata.uid == self.run.metadata.uid
+        assert not self.live_attempts(), "a second live attempt"
+        if self.refuses_starts:
+            raise PermanentFault(self.refuses_starts, reason=Reason.START_REFUSED)
+        checkpoints = self._checkpoints()
+        self.attempts[order.attempt] = SimulatedAttempt(
+            order=order,
+            script=self.script,
+            start_time=self.now + timedelta(seconds=self.script.start_seconds),
+            first_step=checkpoints[-1].step if checkpoints else 0,
+            deadline_seconds=order.deadline_seconds if self.keeps_deadlines else None,
+        )
+
+    def _stop(self, number: int, grace_seconds: int) -> None:
+        attempt = self.attempts.get(number)
+        if attempt is None:
+            return
+        if grace_seconds == 0:
+            attempt.kill_time = attempt.kill_time or self.now
+        attempt.stop_time = attempt.stop_time or self.now
+
+    def _change_metadata(self, **changes: Any) -> None:
+        changes["resource_version"] = self._next_version()
+        metadata = self.run.metadata.model_copy(update=changes)
+        self.run = self.run.model_copy(update={"metadata": metadata})
+
+    def _next_version(self) -> str:
+        return str(int(self.run.metadata.resource_version or "0") + 1)
+
+    def _call(self) -> Trouble | None:
+        self.calls += 1
+        return self.troubles.get(self.calls)
+
+    def _before(self, trouble: Trouble | None) -> None:
+        if trouble is Trouble.CRASH_BEFORE:
+            raise SimulatedCrash
+        if trouble is Trouble.REQUEST_LOST:
+            raise TemporaryFault("the request was lost")
+
+    def _after(self, trouble: Trouble | None) -> None:
+        if trouble is Trouble.CRASH_AFTER:
+            raise SimulatedCrash
+        if trouble is Trouble.RESPONSE_LOST:
+            raise TemporaryFault("the response was lost")
+
+
+def a_world(run: RunBuilder, **parts: Any) -> World:
+    """A world for `run`, at noon."""
+    return World(run=run.build(), **parts)

@@ -11,7 +11,7 @@ from runcontract.faults import CheckpointFault, Fault, StorageFault
 _ACTIONS = {
     errno.ENOSPC: "Free some space or lower checkpoints.keepLatest, and start the run again: it goes on from its newest checkpoint.",
     errno.EROFS: "The file system is read-only: mount it writable, or choose another output folder.",
-    errno.EACCES: "Give this user the right to write there, or choose another output folder.",
+    errno.EACCES: "Give this user the right to read and write there, or choose another output folder.",
     errno.EIO: "The device or network volume fails: look into the system's log, or choose another output folder.",
     errno.ENOENT: "Something removed it while the run was writing: make sure that only this run uses the folder.",
 }
@@ -37,13 +37,15 @@ class CheckpointWarning:
     message: str
 
 
-def storage_fault(path: Path, error: OSError) -> StorageFault:
+def storage_fault(
+    path: Path, error: OSError, *, expected: str = "a folder that can be written"
+) -> StorageFault:
     """The fault for an operation on `path` that failed."""
     return StorageFault(
         Fault(
             where=str(path),
             found=error.strerror or str(error),
-            expected="a folder that can be written",
+            expected=expected,
             action=_ACTIONS.get(error.errno or 0, ""),
         )
     )

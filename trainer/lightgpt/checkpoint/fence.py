@@ -53,7 +53,8 @@ class Fence:
         self.check()
         for number, path in locks(folder).items():
             if number < attempt:
-                files.remove_file(path)
+                with suppress(OSError):  # a lower number is in nobody's way
+                    files.remove_file(path)
 
     def check(self) -> None:
         """Raises `CheckpointFault` when a later attempt has begun."""

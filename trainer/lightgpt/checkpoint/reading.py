@@ -74,6 +74,8 @@ def check_file(path: Path, expected: ManifestFile) -> None:
     chunk = memoryview(bytearray(_CHUNK_BYTES))
     digest = hashlib.sha256()
     with _opened_as_expected(path, expected) as file:
+        # What was just written would be read from memory, whatever the device made of it.
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         while count := file.readinto(chunk):
             digest.update(chunk[:count])
     _compare(expected, digest.hexdigest())
@@ -115,16 +117,17 @@ def opened(path: Path) -> Iterator[tuple[io.FileIO, int]]:
     """The regular file at `path`, unbuffered, and its size; raises `BrokenFile` when there is none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise BrokenFile(f"{path.name} is missing") from error
     except OSError as error:
         if path.is_symlink():
             raise BrokenFile(f"{path.name} is a symbolic link") from error
         raise
+    state = os.fstat(descriptor)
+    if not stat.S_ISREG(state.st_mode):
+        os.close(descriptor)
+        raise BrokenFile(f"{path.name} is not a regular file")
     with io.FileIO(descriptor) as file:
-        state = os.fstat(descriptor)
-        if not stat.S_ISREG(state.st_mode):
-            raise BrokenFile(f"{path.name} is not a regular file")
         yield file, state.st_size
 
 

@@ -195,7 +195,9 @@ class CheckpointStore:
             return None
         except OSError as error:
             if error.errno != errno.EIO:
-                raise storage_fault(path, error) from error
+                raise storage_fault(
+                    path, error, expected="a checkpoint that can be read"
+                ) from error
             self._shelf.quarantine(step, error.strerror or "an input/output error")
             return None
         if loaded.manifest.run_uid != self._identity.run_uid:
@@ -255,7 +257,9 @@ class CheckpointStore:
             else:
                 self._files.sync_folder(self._folder)
                 return found
-        write_checkpoint(self._folder, job, self._identity, self._files)
+        write_checkpoint(
+            self._folder, job, self._identity, self._files, may_commit=self._fence.check
+        )
         try:
             return self._shelf.verify(job.step)
         except BrokenFile as error:

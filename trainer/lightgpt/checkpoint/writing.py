@@ -7,7 +7,7 @@ process killed anywhere in between leaves a `.tmp-` folder that nobody reads.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,9 +56,17 @@ class SaveJob:
 
 
 def write_checkpoint(
-    folder: Path, job: SaveJob, identity: CheckpointIdentity, files: FileSystem
+    folder: Path,
+    job: SaveJob,
+    identity: CheckpointIdentity,
+    files: FileSystem,
+    *,
+    may_commit: Callable[[], None],
 ) -> None:
-    """Commits `job` as `folder/step-N`, which is not there; on failure removes what it wrote and raises OSError."""
+    """Commits `job` as `folder/step-N`, which is not there; on failure removes what it wrote and raises OSError.
+
+    `may_commit` is asked at the last moment and raises when the answer is no.
+    """
     free_bytes = files.free_bytes(folder)
     if free_bytes < job.size_bytes + _SPARE_BYTES:
         raise TooLittleSpace(
@@ -71,6 +79,7 @@ def write_checkpoint(
         manifest = sealed_bytes(_manifest(job, identity, written))
         _write(temporary / MANIFEST, (memoryview(manifest),), files)
         files.sync_folder(temporary)
+        may_commit()
         files.rename(temporary, folder / checkpoint_name(job.step))
         files.sync_folder(folder)
     except Exception:

@@ -17,15 +17,21 @@ from lightcompute.core.text import clock
 from lightcompute.core.verdict import SOON_SECONDS, Verdict, await_stop, stop
 
 _GONE = frozenset({ChildState.EXITED, ChildState.VANISHED})
+_ALIVE = frozenset({ChildState.PENDING, ChildState.RUNNING})
 
 
 def an_unrecorded_child_is_stopped(facts: Facts) -> Verdict | None:
     """Alive, and not the live attempt: its cost stands in no ledger, so it goes at once."""
     live = facts.live.number if facts.live is not None else None
+    newest = facts.newest.number if facts.newest is not None else 0
+    # That an attempt which was confirmed gone cannot be seen says nothing new about it.
     strangers = [
         child
         for child in facts.snapshot.children
-        if child.attempt != live and child.state not in _GONE
+        if child.attempt != live
+        and (
+            child.state in _ALIVE or (child.state is ChildState.UNKNOWN and child.attempt > newest)
+        )
     ]
     if not strangers:
         return None
@@ -33,7 +39,7 @@ def an_unrecorded_child_is_stopped(facts: Facts) -> Verdict | None:
     # What cannot be seen is not asked again and again; it is looked at when it can be seen.
     visible = [child for child in strangers if child.state is not ChildState.UNKNOWN]
     return Verdict(
-        phase=Phase.STOPPING,
+        phase=facts.status.phase if is_finished(facts) else Phase.STOPPING,
         reason=Reason.UNRECORDED_CHILD,
         message=f"attempt {numbers} runs but is not recorded as live; it is stopped before anything else is done",
         status=facts.status,

@@ -51,11 +51,11 @@ async def _drive(
     waiting = sorted(deeds, key=lambda deed: deed[0])
     end = NOON + timedelta(seconds=until_seconds)
     while not world.gone and world.now <= end:
+        while waiting and NOON + timedelta(seconds=waiting[0][0]) <= world.now:
+            waiting.pop(0)[1](world)
         journey.looks += 1
         assert journey.looks < most_looks, f"no end after {most_looks} looks at {world.now}"
         times = [] if not waiting else [NOON + timedelta(seconds=waiting[0][0])]
-        event = world.next_event()
-        times += [] if event is None else [event]
         try:
             look = await loop.step(key, world.now)
             times += [] if look.look_again_at is None else [look.look_again_at]
@@ -70,8 +70,6 @@ async def _drive(
         if not times:
             break
         world.now = max(min(times), world.now)
-        while waiting and NOON + timedelta(seconds=waiting[0][0]) <= world.now:
-            waiting.pop(0)[1](world)
         _watch(world, journey)
     return journey
 

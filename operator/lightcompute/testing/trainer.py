@@ -47,6 +47,8 @@ class Script:
     save_seconds: float = 2.0
     start_seconds: float = 1.0
     """From the wish to start it until it holds its place."""
+    deaf: bool = False
+    """It heeds neither its stop time nor SIGTERM, and is killed after the grace."""
     fates: dict[int, Fate] = field(default_factory=dict)
 
 
@@ -91,13 +93,13 @@ class SimulatedAttempt:
             saved=True,
         )
         willing = [done]
-        if self.order.stop_after_seconds is not None:
+        if self.order.stop_after_seconds is not None and not script.deaf:
             early = max(self.order.stop_after_seconds - script.save_seconds, 0)
             time = self.start_time + timedelta(seconds=early)
             willing.append(End(time=time, exit_code=ExitCode.BUDGET_REACHED, saved=True))
         term = self._term_time()
         save = timedelta(seconds=script.save_seconds)
-        if term is not None:
+        if term is not None and not script.deaf:
             willing.append(End(time=term + save, exit_code=ExitCode.PREEMPTED, saved=True))
         ends = [end for end in willing if hang is None or end.time <= hang]
         return min(ends + self._forced(term), key=lambda end: end.time)

@@ -113,7 +113,7 @@ class World:
             children=tuple(
                 self._child(attempt) for attempt in self.attempts.values() if not attempt.released
             ),
-            offers=self.offers,
+            offers=self.offers if self.reachable else self._unavailable(),
             checkpoints=self._checkpoints(),
             results=self.results,
             faults=self.faults,
@@ -139,6 +139,8 @@ class World:
         """Any number of times with the effect of one."""
         trouble = self._call()
         self._before(trouble)
+        if not self.reachable and not isinstance(action, DeleteRun | LetGo):
+            raise TemporaryFault("the place cannot be reached")
         match action:
             case StartAttempt():
                 self._start(run, action)
@@ -220,6 +222,12 @@ class World:
             signal=end.signal,
             preempted=end.preempted,
             **common,
+        )
+
+    def _unavailable(self) -> tuple[Offer, ...]:
+        return tuple(
+            replace(offer, unavailable=Reason.NO_CAPACITY, message="it cannot be reached")
+            for offer in self.offers
         )
 
     def _checkpoints(self) -> tuple[KeptCheckpoint, ...]:

@@ -1,0 +1,218 @@
+"""Kills the loop before and after every call that changes the world, in every scenario, and compares the ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from lightcompute.api.labels import STOP
+from lightcompute.api.reasons import Phase, Reason
+from lightcompute.testing.builders import RunBuilder, a_run, an_offer
+from lightcompute.testing.drive import Deed, drive
+from lightcompute.testing.trainer import Fate, Script
+from lightcompute.testing.world import Trouble, World, a_world
+
+CAP = "1.00"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    run: RunBuilder = field(default_factory=lambda: a_run().limited_to(CAP))
+    script: Script = field(default_factory=Script)
+    deeds: tuple[Deed, ...] = ()
+    ends: Phase = Phase.SUCCEEDED
+    attempts: int = 1
+    price: str = "2.00"
+    keeps_deadlines: bool = True
+
+    def world(self, **parts: Any) -> World:
+        offers = (an_offer(self.price, any_placement=True),)
+        return a_world(
+            self.run,
+            script=self.script,
+            offers=offers,
+            keeps_deadlines=self.keeps_deadlines,
+            **parts,
+        )
+
+    def go(self, world: World, **how: Any) -> World:
+        drive(world, deeds=self.deeds, **how)
+        return world
+
+
+SCENARIOS = {
+    "happy": Scenario(),
+    "fail and retry": Scenario(
+        script=Script(fates={1: Fate(after_seconds=35, exit_code=1)}), attempts=2
+    ),
+    "fail too often": Scenario(
+        script=Script(fates={n: Fate(after_seconds=5, exit_code=1) for n in range(1, 9)}),
+        ends=Phase.FAILED,
+        attempts=4,
+    ),
+    "out of memory once": Scenario(
+        script=Script(fates={1: Fate(after_seconds=35, signal=9)}), attempts=2
+    ),
+    "the user's fault": Scenario(
+        script=Script(fates={1: Fate(after_seconds=5, exit_code=10)}), ends=Phase.FAILED
+    ),
+    "suspend and resume": Scenario(
+        deeds=((30.5, lambda w: w.edit(suspend=True)), (100, lambda w: w.edit(suspend=False))),
+        attempts=2,
+    ),
+    "suspend for good": Scenario(
+        deeds=((30.5, lambda w: w.edit(suspend=True)),), ends=Phase.SUSPENDED
+    ),
+    "stop by a person": Scenario(deeds=((30.5, lambda w: w.annotate(STOP)),), ends=Phase.STOPPED),
+    "budget stop": Scenario(
+        run=a_run().limited_to("0.05"), script=Script(steps=1000), ends=Phase.BUDGET_EXHAUSTED
+    ),
+    "budget stop of a program that never leaves by itself": Scenario(
+        run=a_run().foreign().limited_to("0.05"),
+        script=Script(steps=1000, deaf=True),
+        ends=Phase.BUDGET_EXHAUSTED,
+    ),
+    "budget stop where the place keeps no deadline": Scenario(
+        run=a_run().foreign().limited_to("0.05"),
+        script=Script(steps=1000, deaf=True),
+        ends=Phase.BUDGET_EXHAUSTED,
+        keeps_deadlines=False,
+    ),
+    "budget raised after the stop": Scenario(
+        run=a_run().limited_to("0.05"),
+        deeds=((200, lambda w: w.edit(budget={"limitUSD": "1.00"})),),
+        attempts=2,
+    ),
+    "budget raised while it runs": Scenario(
+        run=a_run().limited_to("0.06"),
+        deeds=((20, lambda w: w.edit(budget={"limitUSD": "1.00"})),),
+        attempts=2,
+    ),
+    "budget lowered below what is spent": Scenario(
+        run=a_run().limited_to("1.00"),
+        deeds=((50, lambda w: w.edit(budget={"limitUSD": "0.01"})),),
+        ends=Phase.BUDGET_EXHAUSTED,
+    ),
+    "delete while it runs": Scenario(deeds=((30.5, lambda w: w.delete()),), ends=Phase.STOPPED),
+    "delete when it is over": Scenario(deeds=((500, lambda w: w.delete()),)),
+    "time to live": Scenario(run=a_run().with_spec(ttlSecondsAfterFinished=60)),
+    "hang": Scenario(
+        run=a_run().with_spec(progressDeadlineSeconds=60),
+        script=Script(fates={1: Fate(after_seconds=35, hangs=True)}),
+        attempts=2,
+    ),
+    "preempt": Scenario(
+        script=Script(fates={1: Fate(after_seconds=35, exit_code=13, preempted=True)}), attempts=2
+    ),
+    "lost with its machine": Scenario(
+        script=Script(fates={1: Fate(after_seconds=35, vanishes=True)}), attempts=2
+    ),
+    "active deadline": Scenario(run=a_run().with_spec(activeDeadlineSeconds=60), ends=Phase.FAILED),
+    "start refused, then mended": Scenario(
+        deeds=(
+            (0, lambda w: setattr(w, "refuses_starts", "quota of 0 GPUs")),
+            (60, lambda w: setattr(w, "refuses_starts", "")),
+            (60, lambda w: w.edit(placement={"priority": 1})),
+        ),
+        attempts=2,
+    ),
+    "spec edited after a failure": Scenario(
+        script=Script(fates={1: Fate(after_seconds=5, exit_code=11)}),
+        deeds=((60, lambda w: w.edit(placement={"priority": 1})),),
+        attempts=2,
+    ),
+}
+
+
+def outcome(world: World) -> dict[str, Any]:
+    """What must be the same whatever was in the way, when nothing took time."""
+    document = world.run.status.document()
+    return {"status": document, "gone": world.gone, "live": world.live_attempts()}
+
+
+def outcome_without_times(world: World) -> tuple[object, ...]:
+    status = world.run.status
+    return (
+        status.phase,
+        status.reason,
+        status.restarts_count_towards_max,
+        [(a.state, a.reason, a.exit_code, a.signal, a.counts) for a in status.attempts],
+        world.gone,
+        world.live_attempts(),
+    )
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_undisturbed_run_ends_as_it_should(name: str) -> None:
+    scenario = SCENARIOS[name]
+    world = scenario.go(scenario.world())
+    status = world.run.status
+    assert (status.phase, len(status.attempts)) == (scenario.ends, scenario.attempts)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_crash_before_or_after_any_call_changes_nothing_about_the_end(
+    name: str, record_property: Callable[[str, object], None]
+) -> None:
+    scenario = SCENARIOS[name]
+    reference = scenario.go(scenario.world())
+    points = 0
+    for call in range(1, reference.calls + 1):
+        for trouble in (Trouble.CRASH_BEFORE, Trouble.CRASH_AFTER):
+            world = scenario.go(scenario.world(troubles={call: trouble}))
+            assert outcome(world) == outcome(reference), f"{trouble} at call {call}"
+            assert world.writes <= reference.writes + 2
+            points += 1
+    assert points == 2 * reference.calls >= 4
+    record_property("crash_points", points)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("trouble", [Trouble.REQUEST_LOST, Trouble.RESPONSE_LOST])
+def test_a_lost_request_or_response_changes_nothing_but_times(name: str, trouble: Trouble) -> None:
+    scenario = SCENARIOS[name]
+    reference = scenario.go(scenario.world())
+    for call in range(1, reference.calls + 1):
+        world = scenario.go(scenario.world(troubles={call: trouble}))
+        assert outcome_without_times(world) == outcome_without_times(reference), f"call {call}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_two_crashes_in_a_row_change_nothing_about_the_end(name: str) -> None:
+    scenario = SCENARIOS[name]
+    reference = scenario.go(scenario.world())
+    for call in range(1, reference.calls + 1):
+        troubles = {call: Trouble.CRASH_AFTER, call + 1: Trouble.CRASH_BEFORE}
+        world = scenario.go(scenario.world(troubles=troubles))
+        assert outcome(world) == outcome(reference), f"call {call}"
+
+
+@pytest.mark.parametrize("down_seconds", [7, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_cap_holds_while_nobody_watches(name: str, down_seconds: float) -> None:
+    scenario = SCENARIOS[name]
+    if not scenario.keeps_deadlines or "lowered" in name:
+        pytest.skip("here the cap needs somebody who watches")
+    reference = scenario.go(scenario.world())
+    for call in range(1, reference.calls + 1):
+        world = scenario.world(troubles={call: Trouble.CRASH_AFTER})
+        journey = drive(world, deeds=scenario.deeds, down_seconds=down_seconds)
+        assert journey.worst_excess == 0
+        assert not world.live_attempts()
+
+
+def test_the_reason_of_every_stop_is_told_in_the_attempt() -> None:
+    told = {}
+    for name, scenario in SCENARIOS.items():
+        world = scenario.go(scenario.world())
+        told[name] = [attempt.reason for attempt in world.run.status.attempts]
+    assert told["preempt"] == [Reason.PREEMPTED, Reason.COMPLETED]
+    assert told["lost with its machine"] == [Reason.VANISHED, Reason.COMPLETED]
+    assert told["hang"] == [Reason.HANG, Reason.COMPLETED]
+    assert told["out of memory once"] == [Reason.OUT_OF_MEMORY, Reason.COMPLETED]
+    assert told["budget stop"] == [Reason.TIME_OVER]
+    assert told["start refused, then mended"] == [Reason.START_REFUSED, Reason.COMPLETED]

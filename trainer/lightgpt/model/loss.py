@@ -18,7 +18,9 @@ from torch.nn import functional as F
 NOT_SCORED = -1
 """Target of a position that counts for nothing."""
 
-_LOGITS_A_CHUNK = 16 * 2**20
+_LOGITS_A_CHUNK_ON_CPU = 8 * 2**20
+"""32 MiB in FP32: the largest block that glibc's malloc reuses instead of asking the kernel for zeroed pages each time."""
+_LOGITS_A_CHUNK = 128 * 2**20
 
 
 def capped(logits: Tensor, softcap: float) -> Tensor:
@@ -26,9 +28,10 @@ def capped(logits: Tensor, softcap: float) -> Tensor:
     return softcap * torch.tanh(logits / softcap) if softcap else logits
 
 
-def rows_a_chunk(vocab_size: int) -> int:
-    """Positions whose logits are held at one time."""
-    return max(_LOGITS_A_CHUNK // vocab_size, 64)
+def rows_a_chunk(vocab_size: int, device: torch.device) -> int:
+    """Positions whose logits are held at one time; a power of two, so that usual batches part evenly."""
+    logits = _LOGITS_A_CHUNK_ON_CPU if device.type == "cpu" else _LOGITS_A_CHUNK
+    return 1 << max((logits // vocab_size).bit_length() - 1, 4)
 
 
 def working_dtype(x: Tensor) -> torch.dtype:
@@ -47,7 +50,7 @@ def token_losses(x_NC: Tensor, weight_VC: Tensor, targets_N: Tensor, softcap: fl
     """The loss of each position [N] in nats, 0 where it is not scored. Differentiable, chunk by chunk."""
     dtype = working_dtype(x_NC)
     x_NC, weight_VC = x_NC.to(dtype), weight_VC.to(dtype)
-    rows = rows_a_chunk(weight_VC.shape[0])
+    rows = rows_a_chunk(weight_VC.shape[0], x_NC.device)
     losses = []
     for x_nC, targets_n in zip(x_NC.split(rows), targets_N.split(rows), strict=True):
         logits_nV = capped((x_nC @ weight_VC.T).to(_sum_dtype(x_nC)), softcap)
@@ -62,8 +65,8 @@ def mean_loss(x_NC: Tensor, weight_VC: Tensor, targets_N: Tensor, softcap: float
     if not torch.is_grad_enabled():
         scored = (targets_N != NOT_SCORED).sum().clamp(min=1)
         return token_losses(x_NC, weight_VC, targets_N, softcap).sum() / scored
-    dtype = working_dtype(x_NC)
-    loss: Tensor = _MeanLoss.apply(x_NC.to(dtype), weight_VC.to(dtype), targets_N, softcap)
+    x_NC = x_NC.to(working_dtype(x_NC))
+    loss: Tensor = _MeanLoss.apply(x_NC, weight_VC, targets_N, softcap)
     return loss
 
 
@@ -74,44 +77,51 @@ class _MeanLoss(torch.autograd.Function):
     def forward(
         ctx: Any, x_NC: Tensor, weight_VC: Tensor, targets_N: Tensor, softcap: float
     ) -> Tensor:
-        rows = rows_a_chunk(weight_VC.shape[0])
-        total = torch.zeros((), dtype=_sum_dtype(x_NC), device=x_NC.device)
-        gradient_x, gradient_weight = [], None
-        for x_nC, targets_n in zip(x_NC.split(rows), targets_N.split(rows), strict=True):
-            loss, slope_nV = _chunk(x_nC @ weight_VC.T, targets_n, softcap)
-            scored_n1 = (targets_n != NOT_SCORED)[:, None]
-            total = total + loss
+        w_VC = weight_VC.to(x_NC.dtype)
+        scored_N1 = (targets_N != NOT_SCORED)[:, None]
+        rows = rows_a_chunk(w_VC.shape[0], x_NC.device)
+        chunks = zip(x_NC.split(rows), targets_N.split(rows), scored_N1.split(rows), strict=True)
+        total, gradients_x, gradient_w = (
+            torch.zeros_like(targets_N[0], dtype=_sum_dtype(x_NC)),
+            [],
+            None,
+        )
+        for x_nC, targets_n, scored_n1 in chunks:
+            losses_n1, slope_nV = _losses_and_slope(x_nC @ w_VC.T, targets_n, softcap)
+            total = total + (losses_n1 * scored_n1).sum()
             # Positions that are not scored are taken out here, where it costs no pass over the vocabulary.
-            gradient_x.append((slope_nV @ weight_VC) * scored_n1)
-            part = slope_nV.T @ (x_nC * scored_n1)
-            gradient_weight = (
-                part if gradient_weight is None else gradient_weight.to(total.dtype) + part
-            )
-        scored = (targets_N != NOT_SCORED).sum().clamp(min=1)
-        ctx.save_for_backward(torch.cat(gradient_x), gradient_weight, scored)
+            gradients_x.append((slope_nV @ w_VC) * scored_n1)
+            gradient_w = _plus_product(gradient_w, slope_nV.T, x_nC * scored_n1, weight_VC.dtype)
+        scored = scored_N1.sum().clamp(min=1)
+        ctx.save_for_backward(torch.cat(gradients_x), gradient_w, scored)
         return total / scored
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        gradient_x, gradient_weight, scored = ctx.saved_tensors
+        gradient_x, gradient_w, scored = ctx.saved_tensors
         factor = gradient / scored
-        return (
-            gradient_x * factor.to(gradient_x.dtype),
-            gradient_weight * factor.to(gradient_weight.dtype),
-            None,
-            None,
-        )
+        scaled = (g * factor.to(g.dtype) for g in (gradient_x, gradient_w))
+        return next(scaled), next(scaled), None, None
 
 
-def _chunk(raw_nV: Tensor, targets_n: Tensor, softcap: float) -> tuple[Tensor, Tensor]:
-    """Sum of the losses, and their slope by the raw logits (in the type of those), not yet masked."""
-    logits_nV = capped(raw_nV.to(_sum_dtype(raw_nV)), softcap)
-    log_p_nV = F.log_softmax(logits_nV, dim=-1)
-    scored_n = targets_n != NOT_SCORED
+def _plus_product(total: Tensor | None, a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:
+    """`total` + a b, summed up in place in `dtype`."""
+    if total is None:
+        return (a @ b).to(dtype)
+    return total.addmm_(a, b) if a.dtype == dtype else total.add_(a @ b)
+
+
+def _losses_and_slope(raw_nV: Tensor, targets_n: Tensor, softcap: float) -> tuple[Tensor, Tensor]:
+    """Losses [n, 1] and their slope by the raw logits [n, V] (in the type of those), not yet masked."""
     index_n1 = targets_n.clamp(min=0)[:, None]
-    loss = -(log_p_nV.gather(1, index_n1)[:, 0] * scored_n).sum()
-    slope_nV = log_p_nV.exp()
-    slope_nV = slope_nV.scatter_add(1, index_n1, torch.full_like(log_p_nV[:, :1], -1.0))
-    if softcap:
-        slope_nV = slope_nV * (1 - (logits_nV / softcap).square())
-    return loss, slope_nV.to(raw_nV.dtype)
+    wide_nV = raw_nV.to(_sum_dtype(raw_nV))
+    tanh_nV = (wide_nV / softcap).tanh_() if softcap else None
+    log_p_nV = F.log_softmax(wide_nV if tanh_nV is None else tanh_nV * softcap, dim=-1)
+    losses_n1 = -log_p_nV.gather(1, index_n1)
+    slope_nV = (
+        log_p_nV.exp_()
+    )  # in place: at this size each further tensor costs as much as its arithmetic
+    slope_nV.scatter_add_(1, index_n1, torch.full_like(losses_n1, -1.0))
+    if tanh_nV is not None:
+        slope_nV.addcmul_(slope_nV * tanh_nV, tanh_nV, value=-1)  # times 1 - tanh^2
+    return losses_n1, slope_nV.to(raw_nV.dtype)

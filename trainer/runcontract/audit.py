@@ -58,6 +58,11 @@ class Audit(ReportModel):
         description="Variables that change numbers (threads, allocator, determinism)."
     )
     deterministic: bool = Field(description="Whether PyTorch was held to deterministic algorithms.")
+    data_root: str | None = Field(
+        default=None,
+        max_length=4096,
+        description="Folder that relative paths of data were read from.",
+    )
     order_sha256: str = Field(max_length=64, description="Hash of order.yaml.")
     configuration_hash: str = Field(max_length=64, description="Hash of what decides the numbers.")
     data_sha256: str = Field(max_length=64, description="Hash of the text.")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lightgpt.cli.failing import one_line
-from lightgpt.train.order_file import read_order_file
+from lightgpt.order_file import read_training_file
 from lightgpt.train.results import tell_early_end
 from lightgpt.train.stopping import StopRequestedError, StopSignals
 from runcontract.environment import AttemptEnvironment, read_attempt_environment
@@ -71,7 +71,7 @@ def _trained(
     signals: StopSignals,
 ) -> int:
     started_time = datetime.now(UTC)
-    order = read_order_file(order_path, assignments, os.environ)
+    order = read_training_file(order_path, assignments, os.environ)
     # Only now: a fault in the order is told before torch has been imported, which takes seconds.
     from lightgpt.train.attempt import Terms
     from lightgpt.train.run import train as carry_out

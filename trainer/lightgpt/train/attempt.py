@@ -19,6 +19,7 @@ from lightgpt.checkpoint.identity import CheckpointIdentity
 from lightgpt.checkpoint.store import CheckpointStore
 from lightgpt.data.cache_folder import default_cache_folder
 from lightgpt.data.prepared import PreparedData, prepare
+from lightgpt.data.stream import TrainingStream
 from lightgpt.model.gpt import GPT
 from lightgpt.train import audit
 from lightgpt.train.batches import TrainingBatches
@@ -73,17 +74,14 @@ def gather(terms: Terms, world: World) -> Material:
     """Reads the data and builds the model; raises faults of the order and of the data."""
     training = terms.order.training
     threads = use_threads(terms.variables, local_size=world.local_size)
-    make_deterministic()
+    make_deterministic(compiles=training.compile)
     seed_everything(training.seed)
     world.join()
     data = _prepared(terms, world)
-    batches = TrainingBatches(data, training, world)
+    stream = TrainingStream(data, training)
+    batches = TrainingBatches(stream, world)
     passes = training.gradient_accumulation_steps
-    plan = make_plan(
-        training,
-        terms.order.checkpoints,
-        steps_per_epoch=batches.sampler.steps_per_epoch(passes),
-    )
+    plan = make_plan(training, terms.order.checkpoints, stream.sampler)
     model = GPT(training.model, data.tokenizer.vocab_size)
     model.initialize(training.seed)
     model.to(world.device)
@@ -96,7 +94,7 @@ def gather(terms: Terms, world: World) -> Material:
         stepper=stepper,
         plan=plan,
         pace=Pace(
-            epochs_per_step=batches.sampler.epoch_of(passes),
+            epochs_per_step=stream.sampler.epoch_of(passes),
             tokens_per_step=training.batch_size * passes * training.model.context_length,
         ),
         judge=ModelJudge(model, stepper.average, data, training, world),
@@ -201,7 +199,9 @@ def _desk(
     saving = Saving(
         store,
         reporter,
-        snapshot=lambda: snapshot(material.model, material.stepper, state),
+        snapshot=lambda: snapshot(
+            material.model, material.stepper, state, max_steps=material.plan.max_steps
+        ),
         attempt=terms.environment.attempt,
         parent_step=resumed_step,
     )
@@ -264,6 +264,7 @@ def _audit(terms: Terms, material: Material, order_sha256: str) -> Audit:
         seeds=seeds_in_force(terms.variables, order_seed=training.seed),
         environment=audit.environment(),
         deterministic=torch.are_deterministic_algorithms_enabled(),
+        data_root=str(terms.data_root.absolute()),
         order_sha256=order_sha256,
         configuration_hash=configuration_hash(training),
         data_sha256=data.data_sha256,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lightgpt.data.sampler import WindowSampler
 from lightgpt.train.metrics import row_interval
 from runcontract.order import Checkpoints, Training
 
@@ -16,7 +17,6 @@ class Plan:
     """Steps are counted when they are done: step 1 is the first."""
 
     max_steps: int
-    steps_per_epoch: int
     evaluate_every: int
     save_every: int
     row_every: int
@@ -34,16 +34,18 @@ class Plan:
         return step > 0 and (step % self.row_every == 0 or self.evaluates(step))
 
 
-def make_plan(training: Training, checkpoints: Checkpoints, *, steps_per_epoch: int) -> Plan:
-    """The plan of an order over a training part of `steps_per_epoch` steps."""
-    max_steps = training.max_steps or (training.max_epochs or 0) * steps_per_epoch
+def make_plan(training: Training, checkpoints: Checkpoints, sampler: WindowSampler) -> Plan:
+    """The plan of an order over the training part that `sampler` reads."""
+    passes = training.gradient_accumulation_steps
+    steps_per_epoch = sampler.steps_per_epoch(passes)
+    max_steps = training.max_steps or sampler.steps_for_epochs(training.max_epochs or 1, passes)
+    evaluation = training.evaluation
     evaluate_every = _interval(
-        training.evaluation.every_steps, training.evaluation.every_epochs, steps_per_epoch
+        evaluation.every_steps, evaluation.every_epochs, steps_per_epoch
     ) or -(-max_steps // EVALUATIONS)
     save_every = _interval(checkpoints.every_steps, checkpoints.every_epochs, steps_per_epoch)
     return Plan(
         max_steps=max_steps,
-        steps_per_epoch=steps_per_epoch,
         evaluate_every=evaluate_every,
         save_every=save_every or evaluate_every,
         row_every=row_interval(max_steps),

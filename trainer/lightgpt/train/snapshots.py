@@ -37,9 +37,20 @@ def live_tensors(model: GPT, stepper: Stepper) -> dict[str, Mapping[str, Tensor]
     return tensors
 
 
-def snapshot(model: GPT, stepper: Stepper, state: LoopState) -> Snapshot:
-    """The training as it stands, not copied."""
-    return Snapshot(tensors=live_tensors(model, stepper), state={_LOOP: state.document()})
+def snapshot(model: GPT, stepper: Stepper, state: LoopState, *, max_steps: int) -> Snapshot:
+    """The training as it stands, not copied.
+
+    `schedule` and `history` are for readers of the checkpoint; the schedule itself is a function of the step.
+    """
+    schedule = {
+        "step": state.step,
+        "maxSteps": max_steps,
+        "learningRate": stepper.learning_rate(state.step),
+    }
+    return Snapshot(
+        tensors=live_tensors(model, stepper),
+        state={_LOOP: state.document(), "schedule": schedule, "history": state.history},
+    )
 
 
 def restore(loaded: LoadedCheckpoint, model: GPT, stepper: Stepper) -> LoopState:
@@ -51,7 +62,7 @@ def restore(loaded: LoadedCheckpoint, model: GPT, stepper: Stepper) -> LoopState
             stepper.optimizer.load_state(loaded.tensors[OPTIMIZER])
             if stepper.average is not None:
                 stepper.average.load_state(loaded.tensors[MODEL])
-        return LoopState.from_document(loaded.state[_LOOP])
+        return LoopState.from_document(loaded.state[_LOOP], history=tuple(loaded.state["history"]))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointFault(
             Fault(
@@ -70,7 +81,9 @@ def share(state: LoopState, model: GPT, stepper: Stepper, world: World) -> LoopS
     if world.size > 1:
         for tensor in _in_order(live_tensors(model, stepper)):
             world.from_main(tensor)
-    return LoopState.from_document(world.document_from_main(state.document()))
+    return LoopState.from_document(
+        world.document_from_main(state.document()), history=state.history
+    )
 
 
 def _in_order(tensors: Mapping[str, Mapping[str, Tensor]]) -> Iterator[Tensor]:

@@ -6,10 +6,14 @@ back to the bit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from runcontract.losses import Loss
+
+MOST_HISTORY = 1000
+"""Evaluations that a checkpoint tells of, the newest ones."""
 
 
 @dataclass(kw_only=True)
@@ -56,19 +60,24 @@ class LoopState:
     best_step: int | None = None
     patience_reference: float | None = None
     stale_evaluations: int = 0
+    history: tuple[dict[str, Any], ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """The state as JSON types."""
+        """The state as JSON types, without the history, which readers of checkpoints look for beside it."""
         document = asdict(self)
+        del document["history"]
         for key in ("validation", "best_validation"):
             loss = getattr(self, key)
             document[key] = None if loss is None else loss.document()
         return document
 
     @classmethod
-    def from_document(cls, document: dict[str, Any]) -> LoopState:
+    def from_document(
+        cls, document: Mapping[str, Any], *, history: tuple[dict[str, Any], ...]
+    ) -> LoopState:
         """The state that `document()` wrote; raises KeyError, TypeError or ValueError for anything else."""
-        values = {entry.name: document[entry.name] for entry in fields(cls)}
+        names = {entry.name for entry in fields(cls)} - {"history"}
+        values: dict[str, Any] = {name: document[name] for name in names} | {"history": history}
         for key in ("row_losses", "evaluation_losses"):
             values[key] = RunningMean(**values[key])
         for key in ("validation", "best_validation"):
@@ -90,6 +99,8 @@ class LoopState:
         self.validation = validation
         self.evaluated_step = self.step
         self.training_loss = self.evaluation_losses.take()
+        entry = {"step": self.step, "validation": validation.document()}
+        self.history = (*self.history, entry)[-MOST_HISTORY:]
         loss = validation.nats_per_token
         is_best = self.best_validation is None or loss < self.best_validation.nats_per_token
         if is_best:

@@ -132,6 +132,11 @@ def parse_document(text: str, *, where: str) -> dict[str, Any]:
         raise ConfigurationFault(
             Fault(where=where, found=shortened(str(error)), expected="one valid YAML document")
         ) from error
+    except (ValueError, LookupError) as error:
+        # What PyYAML lets through: `!!bool x`, or a number of more digits than Python reads.
+        raise ConfigurationFault(
+            Fault(where=where, found=shortened(str(error)), expected="values that can be read")
+        ) from error
     if not isinstance(value, dict):
         raise ConfigurationFault(
             Fault(
@@ -195,6 +200,20 @@ def _fault(detail: Any, path: str) -> Fault:
     return Fault(where=path or "document", found=shortened(detail["input"]), expected=expected)
 
 
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that escapes the line breaks of Unicode, which PyYAML writes as they are and reads as spaces."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = '"' if _UNICODE_BREAKS.search(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_UNICODE_BREAKS = re.compile("[\x85\u2028\u2029]")
+_Dumper.add_representer(str, _represent_text)
+
+
 def dump_document(value: Any) -> str:
     """`value` as YAML with keys in their given order, and text that stays readable."""
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text

@@ -56,7 +56,7 @@ def _whole_number(variables: Mapping[str, str], name: str, *, least: int) -> int
     text = variables.get(name, "")
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and int(text) >= least):
+    if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) >= least):
         raise ConfigurationFault(
             Fault(
                 where=f"environment variable {name}",

@@ -133,7 +133,7 @@ def _with_seal(raw: bytes, *, old: str, new: str) -> bytes:
     return head + key.replace(old.encode(), new.encode()) + tail
 
 
-_NAME = re.compile(r"step-(\d{8,12})")
+_NAME = re.compile(r"step-([0-9]{8,12})")
 
 
 def checkpoint_name(step: int) -> str:

@@ -57,7 +57,7 @@ def subjects(path: Path, *, everything: bool = False) -> tuple[Subject, ...]:
 
 def checkpoint_like(path: Path) -> bool:
     """Whether the folder's name says that it is one of ours, committed or not."""
-    return bool(re.match(r"step-\d{8,12}(\.|$)", path.name))
+    return bool(re.match(r"step-[0-9]{8,12}(\.|$)", path.name))
 
 
 def shards(path: Path) -> tuple[dict[str, str] | None, tuple[str, ...]]:

@@ -167,6 +167,11 @@ class ForgetfulDisk(CountingDisk):
     def rename(self, source: Path, target: Path) -> None:
         super().rename(source, target)
         self._unsynced_renames.append((source, target))
-        moved = lambda path: target / path.name if path.parent == source else path  # noqa: E731
-        self._unsynced_names = [moved(path) for path in self._unsynced_names]
-        self._unsynced_content = {key: moved(path) for key, path in self._unsynced_content.items()}
+        self._unsynced_names = [_moved(path, source, target) for path in self._unsynced_names]
+        self._unsynced_content = {
+            key: _moved(path, source, target) for key, path in self._unsynced_content.items()
+        }
+
+
+def _moved(path: Path, source: Path, target: Path) -> Path:
+    return target / path.name if path.parent == source else path

@@ -1,15 +1,19 @@
 """A trainer that is not ours: it follows the contract and nothing more. Its "weights" are one hash, chained over the steps.
 
 Run as a program by tests of whoever supervises trainers. Variables set how it behaves: FOREIGN_STEPS (20), FOREIGN_STEP_SECONDS
-(0.05), FOREIGN_SAVE_EVERY (5), FOREIGN_EXIT_AT_STEP and FOREIGN_EXIT_CODE (leave so, once reached), FOREIGN_DEAF (ignore SIGTERM),
-FOREIGN_CHATTER (lines that are no reports).
+(0.05), FOREIGN_SAVE_EVERY (5), FOREIGN_LEAVE_SECONDS (0, taken to save and leave), FOREIGN_EXIT_AT_STEP and FOREIGN_EXIT_CODE (leave
+so, once reached), FOREIGN_DEAF (ignore SIGTERM), FOREIGN_CHATTER (lines that are no reports).
+
+Two of them at once in one folder leave the file `two-trainers` there.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -32,10 +36,12 @@ from runcontract.manifest import (
 from runcontract.order import configuration_hash, read_order
 from runcontract.progress import Evaluated, Finished, Report, Saved, Started, Stepped, report_line
 from runcontract.results import EndReason, Results, TargetVerdict, TerminationMessage
+from runcontract.retention import KnownCheckpoint, retain
 
 STEPS = int(os.environ.get("FOREIGN_STEPS", "20"))
 STEP_SECONDS = float(os.environ.get("FOREIGN_STEP_SECONDS", "0.05"))
 SAVE_EVERY = int(os.environ.get("FOREIGN_SAVE_EVERY", "5"))
+LEAVE_SECONDS = float(os.environ.get("FOREIGN_LEAVE_SECONDS", "0"))
 EXIT_AT_STEP = int(os.environ.get("FOREIGN_EXIT_AT_STEP", "-1"))
 EXIT_CODE = int(os.environ.get("FOREIGN_EXIT_CODE", "1"))
 TOKENS_PER_STEP = 100
@@ -51,6 +57,11 @@ class Trainer:
         self.order = read_order(Path(os.environ[environment.ORDER]))
         self.out = Path(os.environ[environment.OUTPUT_FOLDER])
         self.begin = datetime.now(UTC)
+        self.alone = (self.out / "foreign.lock").open("w")
+        try:
+            fcntl.flock(self.alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            (self.out / "two-trainers").touch()
         limit = variables.stop_after_seconds
         self.stop_at = time.monotonic() + limit if limit is not None else float("inf")
         self.asked = False
@@ -118,12 +129,33 @@ class Trainer:
         manifest = sealed_bytes(self._manifest(content))
         (temporary / MANIFEST).write_bytes(manifest)
         temporary.rename(final)
+        kept = self._retain()
         self._say(
             Saved(
                 **self._now(), name=name, size_bytes=len(content), validation=self._loss(),
-                digest=hashlib.sha256(manifest).hexdigest(), save_seconds=0.0,
+                digest=hashlib.sha256(manifest).hexdigest(), save_seconds=0.0, kept=kept,
             )
         )  # fmt: skip
+
+    def _retain(self) -> tuple[str, ...]:
+        """The contract's rule; here the newest is always the best."""
+        steps = sorted(int(path.name.partition("-")[2]) for path in self._checkpoints())
+        known = [
+            KnownCheckpoint(step=step, verified=True, validation_loss=1 / step) for step in steps
+        ]
+        settings = self.order.checkpoints
+        outcome = retain(
+            known,
+            keep_latest=settings.keep_latest,
+            keep_best=settings.keep_best,
+            resumed_from=self.resumed_from,
+        )
+        for step in outcome.deleted:
+            shutil.rmtree(self.out / folder.CHECKPOINTS / checkpoint_name(step))
+        return tuple(checkpoint_name(step) for step in outcome.kept)
+
+    def _checkpoints(self) -> list[Path]:
+        return sorted(self.out.glob(f"{folder.CHECKPOINTS}/step-*"))
 
     def _manifest(self, content: bytes) -> Manifest:
         return Manifest(
@@ -137,7 +169,7 @@ class Trainer:
         )  # fmt: skip
 
     def _resume(self) -> tuple[int, str, int | None]:
-        for path in sorted(self.out.glob(f"{folder.CHECKPOINTS}/step-*"), reverse=True):
+        for path in reversed(self._checkpoints()):
             manifest = parse_manifest((path / MANIFEST).read_bytes())
             state = json.loads((path / STATE_FILE).read_bytes())
             self._forget_steps_after(manifest.step)
@@ -152,6 +184,7 @@ class Trainer:
 
     def _leave(self, code: ExitCode, reason: EndReason) -> ExitCode:
         self._save()
+        time.sleep(LEAVE_SECONDS)
         message = f"{reason} at step {self.step} of {STEPS}."
         target = self.order.training.target
         verdict = (

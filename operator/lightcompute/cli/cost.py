@@ -59,14 +59,14 @@ def _lines(attempt: Attempt) -> Iterator[tuple[str, ...]]:
         yield (number, "", "", held, "several", text.usd(attempt.folded.cost_usd))
     for segment in attempt.charges:
         end = segment.end_time or records.now()
-        held = end - segment.start_time
+        time = end - segment.start_time
         yield (
             number,
             text.clock(segment.start_time),
             text.clock(end) if segment.end_time else "now",
-            text.duration(held.total_seconds()),
+            text.duration(time.total_seconds()),
             text.usd(segment.rate_per_hour_usd),
-            text.usd(charge(segment.rate_per_hour_usd, held)),
+            text.usd(charge(segment.rate_per_hour_usd, time)),
         )
     if not attempt.charges:
         yield (number, "", "", "never started", "", text.usd(0))

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
@@ -35,7 +35,7 @@ class Display(Protocol):
     def tell(self, event: Event) -> None:
         """Something worth telling once."""
 
-    def __enter__(self) -> Display: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(
         self,
@@ -84,7 +84,7 @@ class PlainDisplay:
         if event.type == "Warning":
             self._write(f"warning: {event.message}")
 
-    def __enter__(self) -> PlainDisplay:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -129,7 +129,7 @@ class LiveDisplay:
         if event.type == "Warning":
             self._live.console.print(f"warning: {event.message}", style="yellow", markup=False)
 
-    def __enter__(self) -> LiveDisplay:
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 

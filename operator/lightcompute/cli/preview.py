@@ -41,11 +41,8 @@ def _rows(run: TrainingRun, folder: RunFolder) -> Iterator[tuple[str, str]]:
 
 def _training_rows(training: Training) -> Iterator[tuple[str, str]]:
     model = training.model
-    yield (
-        "model",
-        f"{model.layers} layers, {model.embedding_size} wide, {model.heads} heads, context {model.context_length}, "
-        f"{training.tokenizer.type} tokens",
-    )
+    shape = f"{model.layers} layers, {model.embedding_size} wide, {model.heads} heads"
+    yield "model", f"{shape}, context {model.context_length}, {training.tokenizer.type} tokens"
     yield "text", training.data.dataset or ", ".join(training.data.files)
 
 

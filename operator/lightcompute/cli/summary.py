@@ -37,11 +37,10 @@ def exit_code(run: TrainingRun, interrupted_by: signal.Signals | None) -> int:
         return ExitCode.DONE
     if interrupted_by is not None:
         return 128 + interrupted_by
-    match run.status.phase:
-        case Phase.BUDGET_EXHAUSTED:
-            return ExitCode.BUDGET_REACHED
-        case Phase.SUSPENDED | Phase.STOPPED:
-            return ExitCode.PREEMPTED
+    if run.status.phase is Phase.BUDGET_EXHAUSTED:
+        return ExitCode.BUDGET_REACHED
+    if run.status.phase in {Phase.SUSPENDED, Phase.STOPPED}:
+        return ExitCode.PREEMPTED
     if refused(run):
         return ExitCode.CONFIGURATION_FAULT
     newest = run.status.attempts[-1] if run.status.attempts else None
@@ -89,10 +88,9 @@ def _rows(run: TrainingRun, folder: RunFolder) -> Iterator[tuple[str, str]]:
 
 
 def _result_rows(results: RunResults) -> Iterator[tuple[str, str]]:
-    yield (
-        "steps",
-        f"{text.count(results.steps)} ({text.count(results.tokens)} tokens, {results.epochs:.2f} epochs)",
-    )
+    if results.steps is not None:
+        tokens = "" if results.tokens is None else f" ({text.count(results.tokens)} tokens)"
+        yield "steps", f"{text.count(results.steps)}{tokens}"
     if results.final_validation:
         yield "validation loss", text.losses(results.final_validation)
     if results.best_validation:
@@ -118,13 +116,11 @@ def _result_rows(results: RunResults) -> Iterator[tuple[str, str]]:
 
 def _next(run: TrainingRun, command: str) -> str:
     name = shlex.quote(run.metadata.name)
-    match run.status.phase:
-        case Phase.SUCCEEDED:
-            return f"To see its curves: lightcompute tensorboard {name}"
-        case Phase.SUSPENDED:
-            return f"To go on: {command}"
-        case Phase.BUDGET_EXHAUSTED:
-            return f"To go on: raise spec.budget.limitUSD, such as by --set budget.limitUSD='\"...\"', and give again: {command}"
-        case Phase.FAILED:
-            return f"To see why: lightcompute explain {name}; lightcompute logs {name}\nTo try again when it is mended: {command}"
-    return ""
+    anew = "raise spec.budget.limitUSD in the file (or by --set 'budget.limitUSD=\"...\"') and give"
+    return {
+        Phase.SUCCEEDED: f"To see its curves: lightcompute tensorboard {name}",
+        Phase.SUSPENDED: f"To go on: {command}",
+        Phase.BUDGET_EXHAUSTED: f"To go on: {anew} {command}",
+        Phase.FAILED: f"To see why:   lightcompute explain {name}; lightcompute logs {name}\n"
+        f"To try again: {command}",
+    }.get(run.status.phase, "")

@@ -109,7 +109,7 @@ def _remaining(progress: Progress | None, now: datetime) -> float | None:
 def _forecast(run: TrainingRun, progress: Progress | None, now: datetime) -> MicroUSD | None:
     """Cost at the end at today's price, as of now; the status has one as of its last update."""
     remaining = _remaining(progress, now)
-    if remaining is None or not run.status.phase == Phase.RUNNING:
+    if remaining is None or run.status.phase != Phase.RUNNING:
         return run.status.cost.forecast_usd
     rate = run.status.cost.rate_per_hour_usd
     return total_cost(run.status, now) + charge(rate, timedelta(seconds=remaining))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lightcompute.api import ConditionType, Phase, TrainingRun
 from lightcompute.api.reasons import FINISHED
@@ -22,6 +22,7 @@ from lightcompute.loop import Loop
 
 TICK_SECONDS = 0.25
 _LONGEST_WAIT_SECONDS = 60.0
+_SOON = timedelta(seconds=0.5)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -69,7 +70,9 @@ class Controller:
             if rests(run):
                 self._show(run, self._backend.progress(run), "")
                 return run
-            await self._wait(run, look.look_again_at)
+            # What was just begun is looked at again soon, not when it is due.
+            soon = records.now() + _SOON if look.changed else None
+            await self._wait(run, min(filter(None, (look.look_again_at, soon)), default=None))
 
     async def _wait(self, run: TrainingRun, look_again_at: datetime | None) -> None:
         """Until it is time to look again or something happened, showing the run meanwhile."""

@@ -157,6 +157,10 @@ def an_exited_child(attempt: int = 1, *, code: int = 0, seconds: float = 60, **p
 
 
 def a_snapshot(run: RunBuilder, *children: Child, now: datetime = NOON, **parts: Any) -> Snapshot:
-    """`run` and what is seen of it, with this machine to run on."""
-    values: dict[str, Any] = {"offers": (an_offer(any_placement=True),)}
+    """`run` and what is seen of it, with this machine to run on, at the price of the newest attempt."""
+    attempts = run.status.attempts
+    rate = attempts[-1].rate_per_hour_usd if attempts else 0
+    values: dict[str, Any] = {
+        "offers": (Offer(place=HERE, rate_per_hour=rate, any_placement=True),)
+    }
     return Snapshot(run=run.build(), now=now, children=children, **(values | parts))

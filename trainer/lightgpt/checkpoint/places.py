@@ -17,7 +17,9 @@ from pathlib import Path
 
 from runcontract.manifest import PIN_SUFFIX, checkpoint_name, step_of
 
-_LEFTOVER = re.compile(r"step-[0-9]{8,12}(\.(?:tmp|deleted)-[0-9]{1,7})*\.(?:tmp|deleted)-([0-9]{1,7})")
+_LEFTOVER = re.compile(
+    r"step-[0-9]{8,12}(\.(?:tmp|deleted)-[0-9]{1,7})*\.(?:tmp|deleted)-([0-9]{1,7})"
+)
 _BROKEN = re.compile(r"step-[0-9]{8,12}\.broken-[0-9]{1,7}")
 _LOCK = re.compile(r"attempt-([0-9]{8})\.lock")
 

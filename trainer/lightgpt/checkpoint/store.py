@@ -155,6 +155,7 @@ class CheckpointStore:
     def close(self) -> None:
         """Finishes the save under way and gives the folder up; faults that nobody polled are dropped."""
         self._writer.shutdown(wait=True)
+        self._buffers.close()
         self._fence.release()
 
     def load_newest(self) -> LoadedCheckpoint | None:

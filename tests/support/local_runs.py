@@ -50,6 +50,7 @@ class LocalRun:
         self.file = base / f"{name}.yaml"
         self.folder = RunFolder(base / "runs" / name)
         self.processes: list[subprocess.Popen[str]] = []
+        self.said = ""
         variables = [
             {"name": f"FOREIGN_{key.upper()}", "value": str(value)} for key, value in knobs.items()
         ]
@@ -124,10 +125,8 @@ class LocalRun:
             started = self.started(attempt)
             if started is not None:
                 send_signal(started.supervisor, signal.SIGKILL)
-        if self.folder.exists():
-            marks = {environment.RUN_UID: self.run().metadata.uid}
-            for left in processes_with_variables(marks):
-                send_signal(left, signal.SIGKILL)
+                for left in processes_with_variables({environment.RUN_UID: started.run_uid}):
+                    send_signal(left, signal.SIGKILL)
 
 
 @pytest.fixture

@@ -64,6 +64,7 @@ class PlainDisplay:
         self._phase: Phase | None = None
         self._step = -1
         self._trouble = ""
+        self._validation = ""
 
     def show(self, view: RunView, trouble: str) -> None:
         """Writes a line if there is something new and it is time."""
@@ -77,7 +78,10 @@ class PlainDisplay:
         if moved and self._clock() >= self._next_at:
             self._step = view.step
             self._next_at = self._clock() + LINE_SECONDS
-            self._write(progress_line(view))
+            # A loss that was told already says nothing new.
+            is_new = view.validation_text() != self._validation
+            self._validation = view.validation_text()
+            self._write(progress_line(view, with_validation=is_new))
 
     def tell(self, event: Event) -> None:
         """Writes warnings; what is normal shows in the phase."""
@@ -91,14 +95,15 @@ class PlainDisplay:
         return
 
 
-def progress_line(view: RunView) -> str:
+def progress_line(view: RunView, *, with_validation: bool = True) -> str:
     """How far the run is, as one line with units."""
     share = "" if view.share is None else f" ({view.share:.0%})"
     speed = view.tokens_per_second
+    validation = view.validation_text() if with_validation else ""
     parts = (
         f"step {view.step_text()}{share}",
         f"training loss {view.training_text()}" if view.training_text() else "",
-        f"validation loss {view.validation_text()}" if view.validation_text() else "",
+        f"validation loss {validation}" if validation else "",
         "" if speed is None else f"{text.count(speed)} tokens/s",
         "" if view.remaining_seconds is None else f"{text.duration(view.remaining_seconds)} left",
         view.cost_text(),

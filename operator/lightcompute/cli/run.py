@@ -56,10 +56,10 @@ def run(
     command = _command(file, assignments, name, price, runs_dir)
     with acting(folder):
         taken = take_in(folder, wanted)
-        click.echo(preview.preview(taken, folder))
         if taken.over:
             click.echo(summary.how_to_begin_anew(taken.run, command))
             return summary.exit_code(taken.run, None)
+        click.echo(preview.preview(taken, folder))
         ended, interrupted_by = carry_out(taken, runs, folder, command)
     return summary.exit_code(ended or taken.run, interrupted_by)
 

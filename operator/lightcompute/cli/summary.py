@@ -107,11 +107,9 @@ def _result_rows(results: RunResults) -> Iterator[tuple[str, str]]:
             "target",
             f"{verdict}: {target.metric} {reached}, wanted at most {target.at_most} {unit}",
         )
-    if results.training_seconds:
-        yield (
-            "speed",
-            f"{text.count(results.tokens_per_second)} tokens/s, {text.duration(results.training_seconds)} in steps",
-        )
+    if results.training_seconds and results.tokens_per_second:
+        time = text.duration(results.training_seconds)
+        yield "speed", f"{text.count(results.tokens_per_second)} tokens/s, {time} in steps"
 
 
 def _next(run: TrainingRun, command: str) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from datetime import datetime
 
-from lightcompute.api.money import MicroUSD, show_usd
+from lightcompute.api.money import MICRO_PER_USD, MicroUSD, show_usd
 from runcontract.losses import Loss, LossUnit
 
 UNITS: dict[LossUnit, str] = {
@@ -54,8 +54,9 @@ def loss_in(loss: Loss, unit: LossUnit) -> str:
 
 
 def usd(amount: MicroUSD) -> str:
-    """`$0.0412`."""
-    return show_usd(amount)
+    """`$0.0410`, `$2.50`: always four decimals below a dollar, so that a growing sum does not jump about."""
+    shown = show_usd(amount)
+    return shown.ljust(len("$0.0000"), "0") if 0 < amount < MICRO_PER_USD else shown
 
 
 def clock(time: datetime) -> str:

@@ -59,8 +59,6 @@ class LocalBackend:
         self._tell = tell
         self._attempts: dict[tuple[str, int], AttemptProcesses] = {}
         self._inventories: dict[str, Inventory] = {}
-        self.trouble = ""
-        """What kept the newest look from being carried out, or nothing."""
 
     def progress(self, run: TrainingRun) -> Progress | None:
         """What the newest attempt has said up to now; cheap enough to ask several times a second."""
@@ -86,7 +84,6 @@ class LocalBackend:
 
     async def observe(self, key: str) -> Snapshot | None:
         """The run and what is seen of it now."""
-        self.trouble = ""
         folder = self._runs.folder(key)
         if not folder.exists():
             return None
@@ -104,7 +101,7 @@ class LocalBackend:
                 grace_seconds=GRACE_SECONDS,
             )
         except OSError as error:
-            raise self._later(f"{folder.path} cannot be read: {error}") from error
+            raise TemporaryFault(f"{folder.path} cannot be read: {error}") from error
 
     async def record(self, run: TrainingRun, status: TrainingRunStatus) -> TrainingRun:
         """Writes the status, unless somebody else did since the run was read."""
@@ -116,7 +113,7 @@ class LocalBackend:
         except StatusChanged as error:
             raise Conflict(f"{error} was changed by another process.") from error
         except OSError as error:
-            raise self._later(f"{store.folder.path} cannot be written: {error}") from error
+            raise TemporaryFault(f"{store.folder.path} cannot be written: {error}") from error
 
     async def perform(self, run: TrainingRun, action: Action) -> None:
         """Carries `action` out."""
@@ -137,17 +134,13 @@ class LocalBackend:
                 case LetGo():
                     return  # No finalizers here: a folder is deleted by whoever deletes it.
         except OSError as error:
-            raise self._later(f"{folder.path}: {error.strerror or error}") from error
+            raise TemporaryFault(f"{folder.path}: {error.strerror or error}") from error
 
     async def announce(self, run: TrainingRun, events: tuple[Event, ...]) -> None:  # noqa: ARG002 - one terminal, one run
         """Tells whoever listens."""
         if self._tell is not None:
             for event in events:
                 self._tell(event)
-
-    def _later(self, message: str) -> TemporaryFault:
-        self.trouble = message
-        return TemporaryFault(message)
 
     def _attempt(self, run: TrainingRun, folder: RunFolder, number: int) -> AttemptProcesses:
         key = (run.metadata.uid, number)
@@ -172,7 +165,7 @@ class LocalBackend:
         if attempt.was_started():
             return
         if attempt.end_leftovers(of_attempt=False):
-            raise self._later("Processes of an earlier attempt were left over and are ended.")
+            raise TemporaryFault("Processes of an earlier attempt were left over and are ended.")
         faults = command.faults(run)
         if faults:
             raise PermanentFault(" ".join(faults))

@@ -18,7 +18,7 @@ from lightcompute.local import records
 from lightcompute.local.backend import LocalBackend
 from lightcompute.local.folder import RunFolder
 from lightcompute.local.store import RunStore, with_spec
-from lightcompute.loop import Loop
+from lightcompute.loop import Look, Loop
 
 TICK_SECONDS = 0.25
 _LONGEST_WAIT_SECONDS = 60.0
@@ -70,22 +70,20 @@ class Controller:
             if rests(run):
                 self._show(run, self._backend.progress(run), "")
                 return run
-            # What was just begun is looked at again soon, not when it is due.
-            soon = records.now() + _SOON if look.changed else None
-            await self._wait(run, min(filter(None, (look.look_again_at, soon)), default=None))
+            await self._wait(run, look)
 
-    async def _wait(self, run: TrainingRun, look_again_at: datetime | None) -> None:
+    async def _wait(self, run: TrainingRun, look: Look) -> None:
         """Until it is time to look again or something happened, showing the run meanwhile."""
         begin = asyncio.get_running_loop().time()
         seen = self._stamp(run)
+        due = _due(look)
         while self._stamp(run) == seen:
             if len(self._interruptions) > self._acted_on:
                 self._interrupt(run)
                 return
-            self._show(run, self._backend.progress(run), self._backend.trouble)
+            self._show(run, self._backend.progress(run), look.fault)
             waited = asyncio.get_running_loop().time() - begin
-            due = look_again_at is not None and records.now() >= look_again_at
-            if due or waited > _LONGEST_WAIT_SECONDS:
+            if (due is not None and records.now() >= due) or waited > _LONGEST_WAIT_SECONDS:
                 return
             await asyncio.sleep(TICK_SECONDS)
 
@@ -106,6 +104,12 @@ class Controller:
             self._backend.kill(run)
         else:
             raise Interrupted
+
+
+def _due(look: Look) -> datetime | None:
+    """When to look again: what was just begun soon, everything else at its time."""
+    soon = records.now() + _SOON if look.changed else None
+    return min(filter(None, (look.look_again_at, soon)), default=None)
 
 
 def rests(run: TrainingRun) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lightcompute.api import TrainingRun, TrainingRunSpec, TrainingRunStatus
 from lightcompute.local.files import locked, write_whole
@@ -107,15 +108,26 @@ class RunStore:
             return None
 
     def _write_run(self, run: TrainingRun) -> None:
-        document = run.document()
-        document.pop("status", None)
-        document["metadata"].pop("resourceVersion", None)
-        write_whole(self.folder.run_file, dump_document(document))
+        write_whole(self.folder.run_file, dump_document(_document_as_given(run)))
 
     def _write_order(self, run: TrainingRun) -> None:
         order = order_of(run)
         if order is not None:
             write_whole(self.folder.order_file, order.text())
+
+
+def _document_as_given(run: TrainingRun) -> dict[str, Any]:
+    """The run without status and without defaults, as a person writes it; but `training` in full, since it must not change."""
+    document = run.model_dump(
+        mode="json",
+        by_alias=True,
+        exclude_unset=True,
+        exclude_none=True,
+        exclude={"status": True, "metadata": {"resource_version"}},
+    )
+    if run.spec.training is not None:
+        document["spec"]["training"] = run.spec.training.document()
+    return {"apiVersion": run.api_version, "kind": run.kind} | document
 
 
 def _version(raw: bytes | None) -> str:

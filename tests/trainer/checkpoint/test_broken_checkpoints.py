@@ -24,6 +24,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_two_hundred_random_corruptions_are_all_found_and_the_one_before_is_loaded(
     run: Path, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def test_the_operations_are_those_of_a_sweep_a_save_and_a_deletion(tmp_path: Pat
     assert len(operations) > 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("disk", [KillingDisk, ForgetfulDisk])
 def test_after_a_death_at_any_operation_the_newest_whole_checkpoint_is_loaded(
     tmp_path: Path, disk: Callable[[int], FileSystem]
@@ -98,6 +99,7 @@ def test_a_checkpoint_that_was_reported_survives_the_loss_of_power(tmp_path: Pat
     assert recover(tmp_path, newest={40}) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
 def test_one_failure_at_any_operation_is_got_over_or_told_and_leaves_nothing_half_written(
     tmp_path: Path, error: int

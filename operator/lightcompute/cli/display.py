@@ -156,7 +156,8 @@ def picture(view: RunView, trouble: str) -> RenderableType:
         if value:
             rows.add_row(name, Text(value))
     share = view.share
-    bar = ProgressBar(total=1.0, completed=share or 0.0, pulse=share is None, width=60)
+    bar = Table.grid()  # A bar alone does not end its line.
+    bar.add_row(ProgressBar(total=1.0, completed=share or 0.0, pulse=share is None, width=60))
     percent = "" if share is None else f"  {share:.0%}"
     head = Text.assemble((view.name, "bold"), f"  {view.phase}{percent}")
     body: list[RenderableType] = [head, bar, rows]

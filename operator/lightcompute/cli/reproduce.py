@@ -39,8 +39,9 @@ def reproduce(name: str, new_name: str | None, as_json: bool, runs_dir: Path | N
     """Run RUN again from its order and audit trail, and say whether it came out bit for bit the same."""
     runs = runs_root(runs_dir)
     before = runs.existing(name)
-    run, audit = RunStore(before).read(), _audit(before)
+    run = RunStore(before).read()
     _refuse_unfinished(run)
+    audit = _audit(before)
     again = runs.folder(new_name or f"{name[:57]}-again")
     _tell("This machine", comparison.differences_beforehand(audit))
     with acting(again):

@@ -49,6 +49,9 @@ def run(
 
     FILE is a TrainingRun, as `kubectl apply` takes it. The same command again goes on where the run was left, whoever left
     it. Ctrl-C saves and leaves.
+
+    What decides the numbers of a training that has begun cannot be changed; what can: its length and its reports
+    (maxSteps, maxEpochs, evaluation, samples, target, earlyStopping), budget, checkpoints, failurePolicy, suspend.
     """
     wanted = wanted_run(file, assignments, name, price)
     runs = runs_root(runs_dir)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import click
 
-from lightcompute.api import TrainingRun
+from lightcompute.api import Phase, TrainingRun
 from lightcompute.cli import text
 from lightcompute.cli.options import name_argument, runs_dir_option
 from lightcompute.cli.view import RunView, view_of
 from lightcompute.local import records
 from lightcompute.local.folder import RunFolder, runs_root
 from lightcompute.local.progress import newest_progress
-from lightcompute.local.store import RunStore
+from lightcompute.local.store import SOURCE, RunStore
 from runcontract.document import dump_document
 from runcontract.faults import ContractFault
 
@@ -92,15 +93,32 @@ def _told(run: TrainingRun, folder: RunFolder) -> str:
         ("checkpoints", ", ".join(text.count(c.step) for c in run.status.checkpoints if c.verified)),
         ("folder", str(folder.path)),
         ("document", str(folder.status_file)),
+        ("to go on", _to_go_on(run)),
     )  # fmt: skip
     alone = _live(run) and not folder.has_controller()
     note = (
         "\nNobody acts for this run now: what runs goes on to its end or its deadline. "
-        "`lightcompute run FILE` takes it up, `lightcompute stop` ends it."
+        f"`lightcompute stop {run.metadata.name}` ends it; to take it up: {_command(run)}"
         if alone
         else ""
     )
     return f"{view.name}\n{text.table(rows)}{note}"
+
+
+def _to_go_on(run: TrainingRun) -> str:
+    match run.status.phase:
+        case Phase.SUSPENDED | Phase.FAILED:
+            return _command(run)
+        case Phase.BUDGET_EXHAUSTED:
+            return f"raise spec.budget.limitUSD, then {_command(run)}"
+        case _:
+            return ""
+
+
+def _command(run: TrainingRun) -> str:
+    """What goes on with the run; changes by --set that it was made with must be given again."""
+    file = run.metadata.annotations.get(SOURCE, "FILE")
+    return shlex.join(["lightcompute", "run", file, "--name", run.metadata.name])
 
 
 def _live(run: TrainingRun) -> bool:

@@ -70,12 +70,13 @@ class AttemptProcesses:
 
     def _vanished(self, started: Started) -> Child | None:
         """Puts on record that the supervisor died without a word; nobody can write another end after that."""
+        ended = self._unseen_end(started)  # Before the lock is taken, which may make its file.
         lock = try_lock(self.folder / records.LOCK)
         if lock is None:
             return None
         try:
             if records.read_exit(self.folder) is None:
-                records.write_exit(self.folder, self._unseen_end(started))
+                records.write_exit(self.folder, ended)
         finally:
             os.close(lock)
         return self.child(through_torchrun=False)

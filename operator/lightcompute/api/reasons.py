@@ -212,7 +212,6 @@ class Reason(_Word):
         "RunDeleted",
         "The run is being deleted: stopped, confirmed gone, charged, then released.",
     )
-    TTL_EXPIRED = "TTLExpired", "ttlSecondsAfterFinished is over; the run is deleted."
 
     # Money
     WITHIN_BUDGET = "WithinBudget", "What is left pays for going on."

@@ -125,7 +125,7 @@ class TrainingRunSpec(ContractModel):
         default=FailurePolicy(), description="What is tried again, and how often."
     )
     tensorboard: TensorBoard = Field(
-        default=TensorBoard(), description="TensorBoard beside the trainer."
+        default=TensorBoard(), description="Whether TensorBoard is served, beside the trainer."
     )
     active_deadline_seconds: int | None = Field(
         default=None,

@@ -23,6 +23,8 @@ GRANULARITY_SECONDS = 1
 """Deadlines are whole seconds, at every place."""
 MINIMUM_USEFUL_SECONDS = 30
 """An attempt that may not run for so long is not started: it would pay for loading and saving only."""
+LONGEST_SECONDS = 10 * 365 * 86_400
+"""No deadline is later than in ten years: next to nothing an hour would else pay beyond the end of the calendar."""
 STOP_EARLY_SECONDS = 5
 """So much sooner than its place would end it, the trainer has saved and left by itself."""
 RENEWAL_SLICE_SECONDS = 60
@@ -154,7 +156,7 @@ def paid_seconds(left: MicroUSD | None, rate: MicroUSD, terms: Terms) -> int | N
         return None
     if rate == 0:  # what costs nothing runs on, unless the cap was lowered below what is spent
         return None if left >= 0 else 0
-    return seconds_paid_by(left - terms.reserve(rate), rate)
+    return min(seconds_paid_by(left - terms.reserve(rate), rate), LONGEST_SECONDS)
 
 
 def _active_seconds(run: TrainingRun, status: TrainingRunStatus, now: datetime) -> int | None:

@@ -30,11 +30,13 @@ def refused(snapshot: Snapshot, action: StartAttempt, message: str) -> Decision 
         reason=Reason.START_REFUSED.value,
         message=cut(message),
     )
+    # It looks for no place until its spec is changed, so no search goes on either.
+    placement = revised(facts.status.placement, waiting_since=None)
     verdict = Verdict(
         phase=Phase.PENDING,
         reason=Reason.START_REFUSED,
         message=cut(f"{live.place} refused attempt {live.number}: {message}"),
-        status=with_attempt(facts.status, ended),
+        status=revised(with_attempt(facts.status, ended), placement=placement),
         refusal=Reason.START_REFUSED,
     )
     return conclude(facts, verdict, resync=RESYNC)

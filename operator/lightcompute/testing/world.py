@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from lightcompute.api.money import MicroUSD
-from lightcompute.api.reasons import Reason
+from lightcompute.api.reasons import Phase, Reason
 from lightcompute.api.status import Place, TrainingRunStatus
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.backend import Conflict, PermanentFault, TemporaryFault
@@ -67,6 +67,8 @@ class World:
     attempts: dict[int, SimulatedAttempt] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     history: list[TrainingRunStatus] = field(default_factory=list)
+    transitions: set[tuple[Phase, Phase]] = field(default_factory=set)
+    """Every change of phase that was written."""
     gone: bool = False
     prices: dict[str, list[tuple[datetime, MicroUSD]]] = field(default_factory=dict)
 
@@ -129,7 +131,10 @@ class World:
         self._change_metadata()
         # Through text and back, as through an API server: what does not survive that is not kept.
         text = status.model_dump_json(by_alias=True, exclude_none=True)
+        before = self.run.status.phase
         self.run = self.run.with_status(TrainingRunStatus.model_validate_json(text))
+        if before != self.run.status.phase:
+            self.transitions.add((before, self.run.status.phase))
         self.writes += 1
         self.history.append(self.run.status)
         self._after(trouble)

@@ -36,7 +36,6 @@ def build(
     settings: dict[str, object],
     trained_on_training_part_only: bool | None,
     must_be_lossless: bool,
-    tokens_per_shard: int = TOKENS_PER_SHARD,
 ) -> DataIndex:
     """Fills the empty `folder`; raises `DataFault` when text is lost that must not be."""
     path = tokenizer.save(folder)
@@ -46,7 +45,7 @@ def build(
     lost: list[Lost] = []  # at most one, the first
     for name, text in zip(names, parts, strict=True):
         if text:
-            indices.append(_encode_part(folder, name, text, tokenizer, tokens_per_shard, lost))
+            indices.append(_encode_part(folder, name, text, tokenizer, lost))
     if lost and must_be_lossless:
         raise _loss_fault(lost[0], indices)
     index = DataIndex(
@@ -72,11 +71,10 @@ def _encode_part(
     name: PartName,
     text: str,
     tokenizer: TextTokenizer,
-    tokens_per_shard: int,
     lost: list[Lost],
 ) -> PartIndex:
     writer = ShardWriter(
-        folder, name, vocab_size=tokenizer.vocab_size, tokens_per_shard=tokens_per_shard
+        folder, name, vocab_size=tokenizer.vocab_size, tokens_per_shard=TOKENS_PER_SHARD
     )
     counts = np.zeros(tokenizer.vocab_size, dtype=np.int64)
     exact = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import time
+import urllib.error
 import urllib.request
 
 from runcontract.faults import DataFault, Fault
@@ -31,6 +32,9 @@ def download(
 
     try:
         content = _fetch(address, size_bytes + 1, time.monotonic() + seconds, stall_seconds)
+    except urllib.error.HTTPError as error:
+        with error:  # it is an answer too, with a connection of its own
+            raise fault(f"HTTP status {error.code}", "an answer with the file") from error
     except TimeoutError as error:
         raise fault("no answer in time", f"{size_bytes} bytes within {seconds:g} s") from error
     except (OSError, http.client.HTTPException) as error:

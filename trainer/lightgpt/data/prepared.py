@@ -6,11 +6,13 @@ and renamed, so it is whole or not there, whatever kills the process; a lock kee
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -31,6 +33,8 @@ from runcontract.results import TokenizerFacts
 
 # Hashing this much takes a few hundredths of a second, so smaller data is checked whole each time it is opened.
 ALWAYS_VERIFIED_BYTES = 64 << 20
+# A file system between machines may keep locks within each of them, so a young folder may be another's work under way.
+LEFTOVER_AGE_SECONDS = 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,19 +191,29 @@ def _made(
 
 def _put_in_place(temporary: Path, folder: Path) -> None:
     sync_folder(temporary)
+    if _opened(folder, verify=True):
+        # Where there are no locks, another process may have been first.
+        return
     if folder.is_dir():
         # It failed its check. Renaming it away is atomic, deleting it in place would not be.
         broken = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_temporary_prefix(folder)))
         folder.rename(broken / "broken")
         shutil.rmtree(broken, ignore_errors=True)
     temporary.chmod(0o755)
-    temporary.rename(folder)
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if not _opened(folder, verify=True):
+            raise
     sync_folder(folder.parent)
 
 
 def _remove_leftovers(folder: Path) -> None:
+    oldest_alive_s = time.time() - LEFTOVER_AGE_SECONDS
     for leftover in folder.parent.glob(_temporary_prefix(folder) + "*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            if leftover.stat().st_mtime < oldest_alive_s:
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _temporary_prefix(folder: Path) -> str:

@@ -31,7 +31,7 @@ class WindowSampler:
             )
         self.windows_per_epoch = (tokens - 1) // context_length
         self.tokens = tokens
-        self._context_length = context_length
+        self.context_length = context_length
         self.batch_size = batch_size
         self._seed = seed
         self._cached: tuple[int, Offsets] | None = None
@@ -71,10 +71,10 @@ class WindowSampler:
 
     def _draw(self, epoch: int) -> Offsets:
         generator = np.random.Philox(np.random.SeedSequence([self._seed, epoch]))
-        phase = int(generator.random_raw() % self._context_length)
-        starts = phase + self._context_length * np.arange(self.windows_per_epoch, dtype=np.int64)
+        phase = int(generator.random_raw() % self.context_length)
+        starts = phase + self.context_length * np.arange(self.windows_per_epoch, dtype=np.int64)
         # The phase may push the last window over the end: it then overlaps the one before instead.
-        starts = np.minimum(starts, self.tokens - 1 - self._context_length)
+        starts = np.minimum(starts, self.tokens - 1 - self.context_length)
         return starts[np.argsort(generator.random_raw(len(starts)), kind="stable")]
 
 

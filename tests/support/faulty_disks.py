@@ -91,6 +91,15 @@ class FailingDisk(CountingDisk):
             raise OSError(self._error, os.strerror(self._error))
 
 
+class LyingDisk(CountingDisk):
+    """Says that it wrote, and keeps something else: at the first write, or at each one when `forever`."""
+
+    def write(self, descriptor: int, data: memoryview) -> None:
+        first = "write" not in self.operations
+        wrong = bytes([data[0] ^ 1]) + bytes(data[1:])
+        super().write(descriptor, memoryview(wrong) if first or self.forever else data)
+
+
 class HookedDisk(CountingDisk):
     """Something else happens in the world before the first operation of a kind."""
 

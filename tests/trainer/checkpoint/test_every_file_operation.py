@@ -12,7 +12,14 @@ import pytest
 from lightgpt.checkpoint.filesystem import FileSystem
 from runcontract.faults import StorageFault
 from support.checkpoints import is_state_of, save, store_at
-from support.faulty_disks import CountingDisk, FailingDisk, ForgetfulDisk, Killed, KillingDisk
+from support.faulty_disks import (
+    CountingDisk,
+    FailingDisk,
+    ForgetfulDisk,
+    Killed,
+    KillingDisk,
+    LyingDisk,
+)
 
 
 def begin_run(folder: Path) -> None:
@@ -97,6 +104,41 @@ def test_a_checkpoint_that_was_reported_survives_the_loss_of_power(tmp_path: Pat
     go_on(tmp_path, disk)
     disk.lose_power()
     assert recover(tmp_path, newest={40}) == 40
+
+
+def test_so_does_the_very_first_after_which_nothing_is_deleted(tmp_path: Path) -> None:
+    disk = ForgetfulDisk()
+    with store_at(tmp_path, files=disk) as store:
+        save(store, 10)
+        disk.lose_power()
+    with store_at(tmp_path, attempt=2) as store:
+        loaded = store.load_newest()
+    assert loaded is not None
+    assert is_state_of(loaded, 10)
+
+
+def test_what_the_disk_did_not_keep_is_found_before_it_is_reported_and_written_again(
+    tmp_path: Path,
+) -> None:
+    with store_at(tmp_path, files=LyingDisk()) as store:
+        save(store, 10)
+        [warning] = store.take_warnings()
+        loaded = store.load_newest()
+    assert loaded is not None
+    assert is_state_of(loaded, 10)
+    assert "step-00000010 is broken and was renamed to step-00000010.broken-1" in warning.message
+
+
+def test_a_disk_that_never_keeps_what_it_wrote_costs_no_older_checkpoint(tmp_path: Path) -> None:
+    with store_at(tmp_path, keep_latest=1, keep_best=False) as store:
+        save(store, 10)
+    disk = LyingDisk(forever=True)
+    with store_at(tmp_path, attempt=2, keep_latest=1, keep_best=False, files=disk) as store:
+        with pytest.raises(StorageFault, match="what was read back differs"):
+            save(store, 20)
+        loaded = store.load_newest()
+    assert loaded is not None
+    assert is_state_of(loaded, 10)
 
 
 @pytest.mark.slow

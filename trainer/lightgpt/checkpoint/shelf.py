@@ -22,6 +22,7 @@ from lightgpt.checkpoint.places import (
 from lightgpt.checkpoint.reading import check_files, read_manifest
 from lightgpt.checkpoint.tensor_file import BrokenFile
 from lightgpt.checkpoint.writing import remove_tree
+from runcontract.losses import Loss
 from runcontract.manifest import Manifest, checkpoint_name
 from runcontract.order import Checkpoints
 from runcontract.results import KeptCheckpoint
@@ -49,6 +50,8 @@ class Shelf:
         self._warn = warn
         self._verified: dict[int, _Touched] = {}
         self.resumed_from: int | None = None
+        self.scored_later: dict[int, Loss] = {}
+        """Validation losses of checkpoints that were saved before their step was scored."""
 
     def sweep(self) -> None:
         """Removes what killed attempts were writing or deleting. Renamed first: a writer that still lives finds its folder gone."""
@@ -121,7 +124,7 @@ class Shelf:
                 # Neither counted on nor deleted: what cannot be read today may be whole tomorrow.
                 self._warn(_cannot("read", self._path(step), error))
             else:
-                validation = manifest.validation
+                validation = self._validation(step, manifest)
                 known.append(
                     KnownCheckpoint(
                         step=step,
@@ -131,6 +134,9 @@ class Shelf:
                     )
                 )
         return known
+
+    def _validation(self, step: int, manifest: Manifest) -> Loss | None:
+        return manifest.validation or self.scored_later.get(step)
 
     def _whole(self, step: int) -> Manifest:
         manifest, _ = read_manifest(self._path(step))
@@ -165,7 +171,7 @@ class Shelf:
             size_bytes=manifest.size_bytes,
             digest=digest,
             verified=checkpoint.verified,
-            validation=manifest.validation,
+            validation=self._validation(checkpoint.step, manifest),
             kept_because=tuple(sorted(retention.kept.get(checkpoint.step, ()))),
         )
 

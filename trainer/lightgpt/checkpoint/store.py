@@ -133,6 +133,10 @@ class CheckpointStore:
         self._pending.append(self._writer.submit(self._commit, job, began_s))
         return time.monotonic() - began_s
 
+    def note_validation(self, step: int, validation: Loss) -> None:
+        """Tells the loss at `step`, whose checkpoint may have been saved before it was scored: then it counts from now on."""
+        self._shelf.scored_later[step] = validation
+
     def poll(self) -> list[SavedCheckpoint]:
         """Saves that finished since the last call; raises the `StorageFault` or `CheckpointFault` of one that failed."""
         finished = []

@@ -139,6 +139,8 @@ def open_loop(
             reporter = Reporter(journal=journal)
             desk = _desk(terms, material, state, store, reporter, resumed_step=resumed)
             _announce(terms, material, reporter, resumed_step=resumed)
+            for entry in state.history:
+                desk.saving.note_validation(entry.step, entry.validation)
             desk.saving.look(state.step)
         loop = Loop(
             material.stepper,

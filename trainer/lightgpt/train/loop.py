@@ -184,7 +184,8 @@ class Loop:
         if self._desk is None:
             state.row_losses.take()
             return
-        if state.evaluated_step == state.step:
+        if state.evaluated_step == state.step and state.validation is not None:
+            self._desk.saving.note_validation(state.step, state.validation)
             self._desk.recorder.evaluation(state, best=best, sample=self._judge.sample(state.step))
         self._desk.recorder.row(state, epoch=self._pace.epoch(state.step))
 
@@ -255,7 +256,7 @@ class Loop:
 
     def _outside(self, work_s: float = 0.0) -> int:
         """Index into `_OUTSIDE` of what this process alone knows."""
-        if self._signals.received is not None:
+        if self._signals.requested():
             return 2
         save_s = self._desk.saving.expected_seconds() if self._desk is not None else 0.0
         steps_s = self._step_s * self._look_every

@@ -15,6 +15,7 @@ from lightgpt.checkpoint.store import CheckpointStore, SavedCheckpoint
 from lightgpt.train.reports import Reporter, now
 from lightgpt.train.state import LoopState
 from runcontract.faults import StorageFault
+from runcontract.losses import Loss
 from runcontract.progress import Saved, Warned
 
 MOST_FAILED_SAVES = 3
@@ -68,6 +69,10 @@ class Saving:
             parent_step=self._parent_step,
         )
         self.saved_step = state.step
+
+    def note_validation(self, step: int, validation: Loss) -> None:
+        """Tells the loss at `step`; a checkpoint that a signal hurried may lack it."""
+        self._store.note_validation(step, validation)
 
     def look(self, step: int) -> None:
         """Reports saves that ended since the last look; raises `StorageFault` when too many failed in a row."""

@@ -7,6 +7,7 @@ averaging these are the averaged ones, and `training_weights` holds those that t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,10 +15,11 @@ from torch import Tensor
 from lightgpt.checkpoint.reading import LoadedCheckpoint
 from lightgpt.checkpoint.snapshot import Snapshot
 from lightgpt.model.gpt import GPT
-from lightgpt.train.state import LoopState
+from lightgpt.train.state import Evaluation, LoopState
 from lightgpt.train.step import Stepper
 from lightgpt.train.world import World
 from runcontract.faults import CheckpointFault, Fault
+from runcontract.losses import Loss
 
 MODEL = "model"
 OPTIMIZER = "optimizer"
@@ -49,7 +51,7 @@ def snapshot(model: GPT, stepper: Stepper, state: LoopState, *, max_steps: int) 
     }
     return Snapshot(
         tensors=live_tensors(model, stepper),
-        state={_LOOP: state.document(), "schedule": schedule, "history": state.history},
+        state={_LOOP: state.document(), "schedule": schedule, "history": _history(state)},
     )
 
 
@@ -62,7 +64,13 @@ def restore(loaded: LoadedCheckpoint, model: GPT, stepper: Stepper) -> LoopState
             stepper.optimizer.load_state(loaded.tensors[OPTIMIZER])
             if stepper.average is not None:
                 stepper.average.load_state(loaded.tensors[MODEL])
-        return LoopState.from_document(loaded.state[_LOOP], history=tuple(loaded.state["history"]))
+        return LoopState.from_document(
+            loaded.state[_LOOP],
+            history=tuple(
+                Evaluation(int(entry["step"]), Loss.model_validate(entry["validation"]))
+                for entry in loaded.state["history"]
+            ),
+        )
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointFault(
             Fault(
@@ -84,6 +92,12 @@ def share(state: LoopState, model: GPT, stepper: Stepper, world: World) -> LoopS
     return LoopState.from_document(
         world.document_from_main(state.document()), history=state.history
     )
+
+
+def _history(state: LoopState) -> list[dict[str, Any]]:
+    return [
+        {"step": entry.step, "validation": entry.validation.document()} for entry in state.history
+    ]
 
 
 def _in_order(tensors: Mapping[str, Mapping[str, Tensor]]) -> Iterator[Tensor]:

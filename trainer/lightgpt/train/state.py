@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from runcontract.losses import Loss
 
 MOST_HISTORY = 1000
 """Evaluations that a checkpoint tells of, the newest ones."""
+
+
+class Evaluation(NamedTuple):
+    """One validation loss and its step."""
+
+    step: int
+    validation: Loss
 
 
 @dataclass(kw_only=True)
@@ -60,7 +67,7 @@ class LoopState:
     best_step: int | None = None
     patience_reference: float | None = None
     stale_evaluations: int = 0
-    history: tuple[dict[str, Any], ...] = ()
+    history: tuple[Evaluation, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The state as JSON types, without the history, which readers of checkpoints look for beside it."""
@@ -73,7 +80,7 @@ class LoopState:
 
     @classmethod
     def from_document(
-        cls, document: Mapping[str, Any], *, history: tuple[dict[str, Any], ...]
+        cls, document: Mapping[str, Any], *, history: tuple[Evaluation, ...]
     ) -> LoopState:
         """The state that `document()` wrote; raises KeyError, TypeError or ValueError for anything else."""
         names = {entry.name for entry in fields(cls)} - {"history"}
@@ -99,8 +106,7 @@ class LoopState:
         self.validation = validation
         self.evaluated_step = self.step
         self.training_loss = self.evaluation_losses.take()
-        entry = {"step": self.step, "validation": validation.document()}
-        self.history = (*self.history, entry)[-MOST_HISTORY:]
+        self.history = (*self.history, Evaluation(self.step, validation))[-MOST_HISTORY:]
         loss = validation.nats_per_token
         is_best = self.best_validation is None or loss < self.best_validation.nats_per_token
         if is_best:

@@ -23,7 +23,7 @@ class StopSignals:
     """Listens to SIGTERM and SIGINT."""
 
     def __init__(self) -> None:
-        self.received: signal.Signals | None = None
+        self._received: signal.Signals | None = None
         self._noted_only = False
 
     def listen(self) -> None:
@@ -32,14 +32,18 @@ class StopSignals:
             signal.signal(number, self._receive)
 
     def note_only(self) -> None:
-        """From now on a signal is noted in `received` and nothing else happens."""
+        """From now on a signal is noted for `requested` and nothing else happens."""
         self._noted_only = True
 
+    def requested(self) -> bool:
+        """Whether a signal has come."""
+        return self._received is not None
+
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        first = self.received is None
-        self.received = signal.Signals(number)
+        first = self._received is None
+        self._received = signal.Signals(number)
         if first and not self._noted_only:
-            raise StopRequestedError(self.received.name)
+            raise StopRequestedError(self._received.name)
 
 
 def seconds_since_process_start() -> float:

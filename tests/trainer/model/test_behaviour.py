@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from lightgpt.model import plain_attention
 from lightgpt.model.dropout import Dropout
 from lightgpt.model.gpt import GPT
 from runcontract.order import Model
@@ -50,6 +51,23 @@ def test_plain_and_fused_attention_agree(document: dict[str, Any]) -> None:
     fused = random_model(document | {"attentionKernel": "Fused"})
     tokens = random_tokens(3, 24)
     torch.testing.assert_close(plain(tokens), fused(tokens), atol=2e-5, rtol=1e-4)
+
+
+@every_variant
+@pytest.mark.parametrize("block", [1, 5, 23])
+def test_plain_attention_is_the_same_in_blocks_of_any_size(
+    document: dict[str, Any], block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = random_model(document)
+    tokens, weights = random_tokens(2, 24), list(model.parameters())
+
+    def slopes() -> tuple[torch.Tensor, ...]:
+        return torch.autograd.grad(model.loss(tokens, tokens.roll(-1, 1)), weights)
+
+    whole = slopes()
+    monkeypatch.setattr(plain_attention, "QUERIES_A_BLOCK", block)
+    for found, expected in zip(slopes(), whole, strict=True):
+        torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-3)
 
 
 @every_variant

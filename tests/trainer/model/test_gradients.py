@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck
 
 from lightgpt.model import loss
-from lightgpt.model.attention import Attention, Sight, fused_attention, plain_attention
+from lightgpt.model import plain_attention as plain
+from lightgpt.model.attention import Attention, Sight, fused_attention
 from lightgpt.model.block import Block
-from lightgpt.model.cache import causal_mask
 from lightgpt.model.dropout import Dropout
 from lightgpt.model.embedding import Embedding
 from lightgpt.model.mlp import make_mlp
 from lightgpt.model.norm import Norm, rms_normalised
-from lightgpt.model.rotary import rotated, rotation_table
+from lightgpt.model.rotary import rotation_table, split_and_rotated
 from runcontract.order import Model
 from support.models import VARIANTS, random_model, random_tokens
 
@@ -59,7 +59,7 @@ def check(module: nn.Module, *inputs: Tensor, rest: tuple[Any, ...] = ()) -> Non
     assert gradcheck(run, (*inputs, *module.parameters()))
 
 
-def sight(config: Model, length: int, *, masked: bool = True) -> Sight:
+def sight(config: Model, length: int) -> Sight:
     rotation = rotation_table(
         start=0,
         length=length,
@@ -68,8 +68,7 @@ def sight(config: Model, length: int, *, masked: bool = True) -> Sight:
         device=CPU,
         dtype=torch.float64,
     )
-    mask = causal_mask(queries=length, seen=length, device=CPU, dtype=torch.float64)
-    return Sight(0, rotation, mask if masked else None)
+    return Sight(0, rotation, None)
 
 
 @pytest.mark.parametrize("norm", ["LayerNorm", "RMSNorm"])
@@ -86,24 +85,38 @@ def test_mlp(mlp: str, bias: bool) -> None:
 
 
 @pytest.mark.parametrize("width", [2, 4, 6])
-def test_rotation(width: int) -> None:
+@pytest.mark.parametrize("kv_heads", [1, 2])
+def test_rotation(width: int, kv_heads: int) -> None:
     table = rotation_table(
         start=3, length=4, width=width, base=10.0, device=CPU, dtype=torch.float64
     )
-    assert gradcheck(lambda x: rotated(x, table), (wide(2, 3, 4, 6),))
+    stacked = wide(2, 4, 2 + 2 * kv_heads, 6)
+    assert gradcheck(
+        lambda qkv: split_and_rotated(qkv, table, heads=2, kv_heads=kv_heads), (stacked,)
+    )
 
 
 def test_rms_normalisation_of_heads() -> None:
     assert gradcheck(lambda x: rms_normalised(x, 1e-5), (wide(2, 3, 4, 6),))
 
 
-@pytest.mark.parametrize("kernel", [plain_attention, fused_attention])
+@pytest.mark.parametrize("kernel", ["Plain", "Fused"])
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])
 @pytest.mark.parametrize("seen", [4, 6])
-def test_attention_kernels(kernel: Any, kv_heads: int, seen: int) -> None:
-    mask = causal_mask(queries=4, seen=seen, device=CPU, dtype=torch.float64)
+@pytest.mark.parametrize("block", [3, 128])
+def test_attention_kernels(
+    kernel: str, kv_heads: int, seen: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain, "QUERIES_A_BLOCK", block)
     inputs = (wide(2, 4, 4, 3), wide(2, kv_heads, seen, 3), wide(2, kv_heads, seen, 3))
-    assert gradcheck(lambda q, k, v: kernel(q, k, v, mask), inputs)
+    mask = plain.causal_mask(queries=4, seen=seen, like=inputs[0])
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return (
+            plain.plain_attention(q, k, v) if kernel == "Plain" else fused_attention(q, k, v, mask)
+        )
+
+    assert gradcheck(attend, inputs)
 
 
 @pytest.mark.parametrize("kernel", ["Plain", "Fused"])
@@ -114,7 +127,7 @@ def test_attention_with_value_embedding(kernel: str, extra: dict[str, Any]) -> N
     config = tiny(attentionKernel=kernel, **extra)
     attention = drawn(Attention(config, value_vocabulary=5))
     tokens = random_tokens(2, 5, vocab_size=5)
-    check(attention, wide(2, 5, 8), rest=(tokens, sight(config, 5, masked=kernel == "Plain")))
+    check(attention, wide(2, 5, 8), rest=(tokens, sight(config, 5)))
 
 
 @pytest.mark.parametrize("parallel", [False, True])

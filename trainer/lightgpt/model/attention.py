@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightgpt.model.cache import LayerCache
 from lightgpt.model.norm import rms_normalised
 from lightgpt.model.parameter import Linear, Table
-from lightgpt.model.rotary import Rotation, rotated
+from lightgpt.model.plain_attention import plain_attention
+from lightgpt.model.rotary import Rotation, split_and_rotated
 from runcontract.order import Model
 
 
@@ -26,32 +26,13 @@ class Sight(NamedTuple):
     """Tokens that the cache holds already."""
     rotation: Rotation | None
     mask: Tensor | None
-    """[T, S], added to scores. None: the fused kernel masks by itself, or one query sees everything."""
-
-
-def plain_attention(
-    q_BHTD: Tensor, k_BKSD: Tensor, v_BKSD: Tensor, mask_TS: Tensor | None
-) -> Tensor:
-    """softmax(q k^T / sqrt(D) + mask) v written out, [B, H, T, D]. The queries of a group share their keys uncopied."""
-    B, H, T, D = q_BHTD.shape
-    K, S = k_BKSD.shape[1:3]
-    groups = H // K
-    q = q_BHTD.reshape(B * K, groups * T, D)
-    k = k_BKSD.reshape(B * K, S, D)
-    v = v_BKSD.reshape(B * K, S, D)
-    if mask_TS is None:
-        scores = torch.bmm(q, k.transpose(1, 2)) * D**-0.5
-    else:
-        mask = mask_TS.repeat(groups, 1) if groups > 1 else mask_TS  # [G T, S]
-        scores = torch.baddbmm(mask.to(q.dtype), q, k.transpose(1, 2), alpha=D**-0.5)
-    weights = scores.softmax(dim=-1)  # [B K, G T, S]
-    return torch.bmm(weights, v).view(B, H, T, D)
+    """[T, S], for the fused kernel after tokens in a cache; else every kernel masks by itself."""
 
 
 def fused_attention(
     q_BHTD: Tensor, k_BKSD: Tensor, v_BKSD: Tensor, mask_TS: Tensor | None
 ) -> Tensor:
-    """The same by scaled_dot_product_attention, which picks flash attention where the device has it."""
+    """As `plain_attention`, by scaled_dot_product_attention, which picks flash attention where the device has it."""
     queries, seen = q_BHTD.shape[2], k_BKSD.shape[2]
     return F.scaled_dot_product_attention(
         q_BHTD,
@@ -87,18 +68,16 @@ class Attention(nn.Module):
         B, T, _ = x_BTC.shape
         H, K, D = self.heads, self.kv_heads, self.width
         qkv = self.qkv(x_BTC).view(B, T, H + 2 * K, D)
-        qk, v = qkv.split((H + K, K), dim=2)
+        if sight.rotation is None:
+            q, k, v = (part.transpose(1, 2) for part in qkv.split((H, K, K), dim=2))
+        else:
+            q, k, v = split_and_rotated(qkv, sight.rotation, heads=H, kv_heads=K)
         if self.value_embedding is not None:
-            v = v + self.value_embedding(tokens_BT).view(B, T, K, D).to(v.dtype)
-        qk, v = qk.transpose(1, 2), v.transpose(1, 2)  # [B, H + K, T, D], [B, K, T, D]
-        if sight.rotation is not None:
-            qk = rotated(qk, sight.rotation)
+            v = v + self.value_embedding(tokens_BT).view(B, T, K, D).transpose(1, 2).to(v.dtype)
         if self.query_key_norm:
-            qk = rms_normalised(qk, self.epsilon)
-        q, k = qk.split((H, K), dim=1)
+            q, k = rms_normalised(q, self.epsilon), rms_normalised(k, self.epsilon)
         if cache is not None:
             k, v = cache.extended(k, v, start=sight.start)
-        kernel = fused_attention if self.fused else plain_attention
-        y_BHTD = kernel(q, k, v, sight.mask)
+        y_BHTD = fused_attention(q, k, v, sight.mask) if self.fused else plain_attention(q, k, v)
         out_BTC: Tensor = self.output(y_BHTD.transpose(1, 2).reshape(B, T, H * D))
         return out_BTC

@@ -6,7 +6,6 @@ capacity it refuses, and the caller starts again with the tokens that it wants t
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 
@@ -67,9 +66,3 @@ class KeyValueCache:
         """Memory that the cache holds."""
         tensors = (t for layer in self.layers for t in (layer._keys, layer._values))  # noqa: SLF001
         return sum(t.numel() * t.element_size() for t in tensors if t is not None)
-
-
-def causal_mask(*, queries: int, seen: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """[T, S] to be added to scores: 0 where the last `queries` of `seen` tokens may look, -inf at later tokens."""
-    mask = torch.full((queries, seen), -torch.inf, device=device, dtype=dtype)
-    return mask.triu(seen - queries + 1)

@@ -20,12 +20,13 @@ from torch.nn import functional as F
 from lightgpt.model import loss
 from lightgpt.model.attention import Sight
 from lightgpt.model.block import Block
-from lightgpt.model.cache import KeyValueCache, causal_mask
+from lightgpt.model.cache import KeyValueCache
 from lightgpt.model.dropout import Dropout
 from lightgpt.model.embedding import Embedding
 from lightgpt.model.initialization import initialize
 from lightgpt.model.norm import Norm
 from lightgpt.model.parameter import Linear
+from lightgpt.model.plain_attention import causal_mask
 from lightgpt.model.rotary import rotation_table
 from runcontract.order import Model
 
@@ -37,6 +38,12 @@ class GPT(nn.Module):
         super().__init__()
         self.config = config
         self.vocab_size = vocab_size
+        # What the training pass reads is kept as attributes of modules: torch.compile takes those for constants, but
+        # makes symbols of values that it finds differing in other objects once a second model is compiled.
+        self.rotary_width, self.rotary_base = config.rotary_width, config.rotary_base
+        self.softcap = config.logit_softcap
+        self.context_length = config.context_length
+        self.fused = config.attention_kernel == "Fused"
         first_value_layer = config.layers - config.value_embedding_layers
         self.embedding = Embedding(config, vocab_size)
         self.dropout = Dropout(config.dropout)
@@ -71,9 +78,9 @@ class GPT(nn.Module):
         Raises:
             ValueError: more tokens than the context length.
         """
-        if max_tokens > self.config.context_length:
+        if max_tokens > self.context_length:
             raise ValueError(
-                f"the cache cannot hold {max_tokens} tokens: the model's context is {self.config.context_length}"
+                f"the cache cannot hold {max_tokens} tokens: the model's context is {self.context_length}"
             )
         return KeyValueCache(
             layers=self.config.layers, batch_size=batch_size, max_tokens=max_tokens
@@ -88,7 +95,7 @@ class GPT(nn.Module):
         hidden_BTC = self.hidden(tokens_BT, cache=cache)
         raw_BTV = F.linear(hidden_BTC, self.output_weight)
         logits_BTV = raw_BTV.to(torch.promote_types(raw_BTV.dtype, torch.float32))
-        return loss.capped(logits_BTV, self.config.logit_softcap)
+        return loss.capped(logits_BTV, self.softcap)
 
     def loss(self, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
         """Mean nats per scored token, an FP32 scalar; targets of -1 are not scored."""
@@ -96,7 +103,7 @@ class GPT(nn.Module):
             self.hidden(tokens_BT).flatten(0, 1),
             self.output_weight,
             targets_BT.flatten(),
-            self.config.logit_softcap,
+            self.softcap,
         )
 
     def token_losses(self, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
@@ -105,7 +112,7 @@ class GPT(nn.Module):
             self.hidden(tokens_BT).flatten(0, 1),
             self.output_weight,
             targets_BT.flatten(),
-            self.config.logit_softcap,
+            self.softcap,
         )
         return losses_N.view(targets_BT.shape)
 
@@ -113,9 +120,9 @@ class GPT(nn.Module):
         """The normalised residual stream [B, T, C] from which logits are taken."""
         if cache is not None:
             cache.check_room(tokens_BT)
-        elif tokens_BT.shape[1] > self.config.context_length:
+        elif tokens_BT.shape[1] > self.context_length:
             raise ValueError(
-                f"found {tokens_BT.shape[1]} tokens; the model's context is {self.config.context_length}"
+                f"found {tokens_BT.shape[1]} tokens; the model's context is {self.context_length}"
             )
         x_BTC: Tensor = self.embedding(tokens_BT, cache.last_token_B1 if cache else None)
         # One type for the whole residual stream: mixed ones would be converted again in each block.
@@ -131,23 +138,18 @@ class GPT(nn.Module):
         return out_BTC
 
     def _sight(self, tokens: int, start: int, x: Tensor) -> Sight:
-        config = self.config
         rotation = (
             rotation_table(
                 start=start,
                 length=tokens,
-                width=config.rotary_width,
-                base=config.rotary_base,
+                width=self.rotary_width,
+                base=self.rotary_base,
                 device=x.device,
                 dtype=x.dtype,
             )
-            if config.rotary_width
+            if self.rotary_width
             else None
         )
-        masks_itself = config.attention_kernel == "Fused" and start == 0
-        mask_TS = (
-            None
-            if tokens == 1 or masks_itself
-            else causal_mask(queries=tokens, seen=start + tokens, device=x.device, dtype=x.dtype)
-        )
-        return Sight(start, rotation, mask_TS)
+        needs_mask = self.fused and start > 0 and tokens > 1
+        mask = causal_mask(queries=tokens, seen=start + tokens, like=x) if needs_mask else None
+        return Sight(start, rotation, mask)

@@ -1,4 +1,4 @@
-"""What enters the residual stream: the token's embedding, scaled or not, and a table for pairs of tokens.
+"""What enters the residual stream: the token's embedding, scaled or not, a table for pairs of tokens, and a norm over both.
 
 Value embeddings are not here: each belongs to the attention of its layer.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lightgpt.model.norm import rms_normalised
 from lightgpt.model.parameter import Table
 from runcontract.order import Model
 
@@ -43,6 +44,7 @@ class Embedding(nn.Module):
         self.token = Table(vocab_size, config.embedding_size)
         rows = config.bigram_table_size
         self.bigram = Table(rows, config.embedding_size) if rows else None
+        self.norm_epsilon = config.norm_epsilon if config.embedding_norm else None
 
     def forward(self, tokens_BT: Tensor, before_B1: Tensor | None = None) -> Tensor:
         x_BTC: Tensor = self.token(tokens_BT)
@@ -52,4 +54,4 @@ class Embedding(nn.Module):
             rows = self.bigram.weight.shape[0]
             pairs_BT = bigram_rows(tokens_BT, before_B1, rows=rows, vocab_size=self.vocab_size)
             x_BTC = x_BTC + self.bigram(pairs_BT)
-        return x_BTC
+        return x_BTC if self.norm_epsilon is None else rms_normalised(x_BTC, self.norm_epsilon)

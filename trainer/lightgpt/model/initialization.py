@@ -21,6 +21,11 @@ def _small(w: Tensor, _config: Model, draw: Generator) -> Tensor:
     return w.normal_(0.0, 0.02, generator=draw)
 
 
+def _embedding(w: Tensor, config: Model, draw: Generator) -> Tensor:
+    # A norm makes every length 1 anyway; from a length of 1 a step of given size turns the embedding by a fitting angle.
+    return w.normal_(0.0, 1.0 if config.embedding_norm else 0.02, generator=draw)
+
+
 def _smaller_with_depth(w: Tensor, config: Model, draw: Generator) -> Tensor:
     # 2 branches a layer add up in the residual stream: its variance must not grow with their number.
     return w.normal_(0.0, 0.02 / (2 * config.layers) ** 0.5, generator=draw)
@@ -44,7 +49,7 @@ def _stream_only(w: Tensor, _config: Model, _draw: Generator) -> Tensor:
 
 RULES: dict[str, tuple[Rule, Rule]] = {
     # end of the name           Normal               ZeroOutput
-    "token.weight":            (_small,              _small),
+    "token.weight":            (_embedding,          _embedding),
     "bigram.weight":           (_zero,               _zero),
     "value_embedding.weight":  (_zero,               _zero),
     "qkv.weight":              (_small,              _by_inputs),

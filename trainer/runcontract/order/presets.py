@@ -17,8 +17,8 @@ PresetName = Literal[
 
 _SPEEDRUN = {
     "layers": 4, "embeddingSize": 192, "heads": 2, "contextLength": 128, "mlp": "ReLUSquared", "norm": "RMSNorm",
-    "normGain": "None", "queryKeyNorm": True, "rotaryFraction": 0.5, "tiedEmbeddings": False, "logitSoftcap": 15.0,
-    "embeddingSkip": True, "initialization": "ZeroOutput", "attentionKernel": "Plain",
+    "normGain": "None", "queryKeyNorm": True, "rotaryFraction": 0.5, "rotaryBase": 1024.0, "tiedEmbeddings": False, "logitSoftcap": 15.0,
+    "embeddingSkip": True, "embeddingNorm": True, "initialization": "ZeroOutput", "attentionKernel": "Plain",
 }  # fmt: skip
 
 

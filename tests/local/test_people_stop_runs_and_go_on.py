@@ -24,7 +24,7 @@ def begun(run: LocalRun, *options: str) -> LocalRun:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_is_saved_and_goes_on(local_run: Make, number: int, code: int) -> None:
-    run = begun(local_run(steps=30, save_every=100))
+    run = begun(local_run(steps=60, step_seconds=0.1, save_every=100))
     controller = run.processes[0]
     # As a terminal does it: to every process of the session, so that a trainer in it would be hit as well.
     os.killpg(controller.pid, number)
@@ -58,7 +58,7 @@ def test_who_insists_does_not_wait_for_a_trainer_that_does_not_listen(local_run:
 
 
 def test_another_process_stops_a_run(local_run: Make) -> None:
-    run = begun(local_run(steps=200))
+    run = begun(local_run(steps=3000))
     code, said = run.ask("stop")
     assert code == 0, said
     assert "Suspended" in said
@@ -67,7 +67,7 @@ def test_another_process_stops_a_run(local_run: Make) -> None:
 
 
 def test_a_run_that_lost_its_controller_is_stopped_too(local_run: Make) -> None:
-    run = begun(local_run(steps=400))
+    run = begun(local_run(steps=3000))
     run.processes[0].kill()
     run.processes[0].wait(10)
     started = run.started()
@@ -83,7 +83,7 @@ def test_a_run_that_lost_its_controller_is_stopped_too(local_run: Make) -> None:
 
 
 def test_a_run_that_was_stopped_for_good_is_over(local_run: Make) -> None:
-    run = begun(local_run(steps=200))
+    run = begun(local_run(steps=3000))
     assert run.ask("stop", "--for-good")[0] == 0
     assert run.status().phase is Phase.STOPPED
     run.processes[0].wait(30)
@@ -94,11 +94,12 @@ def test_a_run_that_was_stopped_for_good_is_over(local_run: Make) -> None:
 
 
 def test_a_second_command_on_a_live_run_is_refused_and_says_who_acts(local_run: Make) -> None:
-    run = begun(local_run(steps=30))
+    run = begun(local_run(steps=3000))
     code, said = run.call()
     assert code == 10
     assert f"process {run.processes[0].pid}" in said
-    assert run.processes[0].wait(60) == 0
+    assert run.ask("stop")[0] == 0
+    assert run.processes[0].wait(60) == 13
     assert len(run.status().attempts) == 1
 
 

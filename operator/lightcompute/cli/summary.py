@@ -16,6 +16,7 @@ from runcontract import folder as names
 from runcontract.exit_codes import ExitCode
 
 SAMPLE_LINES = 12
+_NOT_OVER = frozenset({"Preempted", "BudgetReached"})
 
 
 def summary(run: TrainingRun, folder: RunFolder, command: str) -> str:
@@ -99,7 +100,8 @@ def _result_rows(results: RunResults) -> Iterator[tuple[str, str]]:
     if results.test:
         yield "test loss", text.losses(results.test)
     target = results.target
-    if target is not None:
+    # A run that only holds may yet meet it.
+    if target is not None and (results.reason not in _NOT_OVER or target.met):
         unit = text.UNITS[target.unit]
         reached = "was not scored" if target.reached is None else f"is {target.reached:.4f} {unit}"
         verdict = "met" if target.met else "not met"

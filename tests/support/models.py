@@ -14,7 +14,7 @@ _SHAPE: dict[str, Any] = {"layers": 2, "embeddingSize": 32, "heads": 4, "context
 _RMS: dict[str, Any] = {"norm": "RMSNorm", "mlp": "SwiGLU"}
 _SPEEDRUN: dict[str, Any] = {
     "mlp": "ReLUSquared", "norm": "RMSNorm", "normGain": "None", "queryKeyNorm": True, "rotaryFraction": 0.5,
-    "tiedEmbeddings": False, "logitSoftcap": 15.0, "embeddingSkip": True,
+    "tiedEmbeddings": False, "logitSoftcap": 15.0, "embeddingSkip": True, "embeddingNorm": True,
 }  # fmt: skip
 
 VARIANTS: dict[str, dict[str, Any]] = {

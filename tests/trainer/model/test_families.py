@@ -111,6 +111,7 @@ def test_a_configuration_knows_its_family(document: dict[str, Any], family: Fami
         {"queryKeyNorm": True},
         {"logitSoftcap": 15.0},
         {"embeddingSkip": True},
+        {"embeddingNorm": True},
         {"bigramTableSize": 8},
         {"valueEmbeddingLayers": 1},
     ],

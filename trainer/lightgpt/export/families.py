@@ -25,6 +25,7 @@ _EVERY_FAMILY = {
     "query_key_norm": False,
     "logit_softcap": 0.0,
     "embedding_skip": False,
+    "embedding_norm": False,
     "bigram_table_size": 0,
     "value_embedding_layers": 0,
 }

@@ -122,3 +122,27 @@ def test_a_checkpoint_that_may_not_be_read_is_no_reason_to_set_it_aside(
         with pytest.raises(StorageFault, match="Permission denied"):
             store.load_newest()
     assert (folder / "step-00000030").is_dir()
+
+
+def test_a_best_one_that_broke_meanwhile_does_not_push_the_second_best_out(
+    run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    (folder / "step-00000010" / "model.safetensors").write_bytes(b"")
+    with store_at(folder, keep_latest=1) as store:
+        assert store.load_newest() is not None
+        kept = save(store, 40, validation=40).kept
+    assert kept == ("step-00000020", "step-00000040")
+    assert (folder / "step-00000010.broken-1").is_dir()
+
+
+def test_one_that_breaks_after_it_was_saved_is_noticed_before_anything_is_deleted(
+    tmp_path: Path,
+) -> None:
+    with store_at(tmp_path, keep_latest=1) as store:
+        save(store, 10, validation=2.0)
+        save(store, 20, validation=3.0)
+        (tmp_path / "step-00000010" / "state.json").write_text("{}")
+        kept = save(store, 30, validation=4.0).kept
+    assert kept == ("step-00000020", "step-00000030")

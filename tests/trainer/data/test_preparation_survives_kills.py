@@ -10,7 +10,7 @@ from support.texts import play, training, write_text
 
 # Prepares, and dies by SIGKILL at the n-th call of what makes files durable, named or gone.
 DIES = """
-import os, shutil, signal, sys
+import builtins, os, shutil, signal, sys
 from pathlib import Path
 
 left = int(sys.argv[2])
@@ -33,6 +33,7 @@ from runcontract.order import Training
 
 folder = Path(sys.argv[1])
 training = Training.model_validate_json((folder / "training.json").read_text())
+builtins.open = deadly(builtins.open)  # what copies files opens them so
 prepare(training, base_folder=folder, cache_folder=folder / "cache", variables={})
 """
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightgpt.data import building, prepared
+from lightgpt.data import building, opened, prepared
 from lightgpt.data.index import INDEX_FILE
 from lightgpt.data.prepared import PreparedData, open_prepared, prepare
 from lightgpt.tokenizer.files import load_tokenizer, train_tokenizer
@@ -184,7 +184,7 @@ def test_a_cached_entry_that_was_harmed_is_told_and_made_again(
 def test_large_shards_are_hashed_when_asked_and_sized_always(
     folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepared, "ALWAYS_VERIFIED_BYTES", 0)
+    monkeypatch.setattr(opened, "ALWAYS_VERIFIED_BYTES", 0)
     first = folders.prepare()
     path = first.folder / "training-00000.bin"
     content = bytearray(path.read_bytes())

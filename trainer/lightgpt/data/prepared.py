@@ -14,63 +14,26 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from lightgpt.data.building import build
 from lightgpt.data.cache_folder import held_lock, storage_faults, sync_folder
-from lightgpt.data.index import FORMAT, DataIndex, PartIndex, PartName, read_index
-from lightgpt.data.shards import TokenSequence, open_shards
+from lightgpt.data.index import FORMAT
+from lightgpt.data.opened import PreparedData, TextPart, open_prepared
+from lightgpt.data.refusals import refuse_empty_parts, refuse_prompt, refuse_short_parts
 from lightgpt.data.source import SourceText, read_source
 from lightgpt.data.split import TextParts, split_text
-from lightgpt.tokenizer.files import load_tokenizer, read_pieces, train_tokenizer
+from lightgpt.tokenizer.files import read_pieces, train_tokenizer
 from lightgpt.tokenizer.protocol import TextTokenizer
-from runcontract.faults import DataFault, Fault
+from runcontract.faults import DataFault
 from runcontract.order import Tokenizer, Training
-from runcontract.results import TokenizerFacts
 
-# Hashing this much takes a few hundredths of a second, so smaller data is checked whole each time it is opened.
-ALWAYS_VERIFIED_BYTES = 64 << 20
+__all__ = ["PreparedData", "TextPart", "open_prepared", "prepare"]
+
 # A file system between machines may keep locks within each of them, so a young folder may be another's work under way.
 LEFTOVER_AGE_SECONDS = 3600
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextPart:
-    """One part of the text: its tokens, and what its loss is divided by."""
-
-    tokens: TokenSequence
-    characters: int
-    bytes_: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparedData:
-    """Everything a training, an evaluation or a statistic needs of the text."""
-
-    folder: Path
-    index: DataIndex
-    tokenizer: TextTokenizer
-    training: TextPart
-    validation: TextPart
-    test: TextPart | None
-
-    @property
-    def data_sha256(self) -> str:
-        """Hash of the whole text."""
-        return self.index.source_sha256
-
-    @property
-    def tokenizer_sha256(self) -> str:
-        """Hash of the tokenizer's file."""
-        return self.index.tokenizer.sha256
-
-    @property
-    def facts(self) -> TokenizerFacts:
-        """What a loss per character depends on."""
-        return self.index.tokenizer
 
 
 def prepare(
@@ -93,58 +56,16 @@ def prepare(
         variables=os.environ if variables is None else variables,
     )
     parts = split_text(source.text, training.data)
-    _refuse_empty_parts(parts, training)
+    refuse_empty_parts(parts, training)
     given = _given_tokenizer(training.tokenizer, base_folder)
     settings = _settings(training, source, given)
     folder = cache_folder / "prepared" / _key(settings)
     prepared = _opened(folder, verify=verify) or _made(
         folder, parts, training.tokenizer, given, source, settings
     )
-    _refuse_short_parts(prepared, training)
-    _refuse_prompt(prepared, training)
+    refuse_short_parts(prepared, training)
+    refuse_prompt(prepared, training)
     return prepared
-
-
-def open_prepared(folder: Path, *, verify: bool = False) -> PreparedData:
-    """The prepared data in `folder`; raises `DataFault` where it is incomplete or was changed."""
-    index = read_index(folder)
-    tokenizer = load_tokenizer(folder)
-    if tokenizer.sha256 != index.tokenizer.sha256:
-        raise DataFault(
-            Fault(
-                where=str(folder / index.tokenizer_file),
-                found=f"SHA-256 {tokenizer.sha256}",
-                expected=f"SHA-256 {index.tokenizer.sha256}",
-            )
-        )
-    training, validation = index.part("training"), index.part("validation")
-    if training is None or validation is None:
-        raise DataFault(
-            Fault(where=str(folder), found="no training or validation part", expected="both")
-        )
-
-    def opened(part: PartIndex) -> TextPart:
-        return _open_part(folder, part, index.tokenizer.vocab_size, verify=verify)
-
-    test = index.part("test")
-    return PreparedData(
-        folder=folder,
-        index=index,
-        tokenizer=tokenizer,
-        training=opened(training),
-        validation=opened(validation),
-        test=opened(test) if test else None,
-    )
-
-
-def _open_part(folder: Path, part: PartIndex, vocab_size: int, *, verify: bool) -> TextPart:
-    tokens = open_shards(
-        folder,
-        part.shards,
-        vocab_size=vocab_size,
-        verify=verify or part.tokens * 4 <= ALWAYS_VERIFIED_BYTES,
-    )
-    return TextPart(tokens=tokens, characters=part.characters, bytes_=part.byte_count)
 
 
 def _opened(folder: Path, *, verify: bool) -> PreparedData | None:
@@ -246,71 +167,3 @@ def _settings(
 
 def _key(settings: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _refuse_empty_parts(parts: TextParts, training: Training) -> None:
-    named = {"training": parts.training, "validation": parts.validation}
-    if training.data.test_fraction:
-        named["test"] = parts.test
-    empty = [name for name, text in named.items() if not text.strip()]
-    if empty:
-        raise DataFault(
-            Fault(
-                where="training.data",
-                found=f"{sum(map(len, parts))} characters, which leave no text for {' and '.join(empty)}",
-                expected="text in every part",
-                action="Give more text or larger fractions.",
-            )
-        )
-
-
-def _refuse_short_parts(prepared: PreparedData, training: Training) -> None:
-    context_length = training.model.context_length
-    found = len(prepared.training.tokens)
-    if found <= context_length:
-        raise DataFault(
-            Fault(
-                where="training.model.contextLength",
-                found=f"{context_length}, and {found} tokens in the training part",
-                expected="fewer tokens than the training part has",
-                action="Give more text or a shorter context.",
-            )
-        )
-    scored: tuple[tuple[PartName, TextPart | None], ...] = (
-        ("validation", prepared.validation),
-        ("test", prepared.test),
-    )
-    for name, part in scored:
-        if part is not None and len(part.tokens) < 2:
-            raise DataFault(
-                Fault(
-                    where=f"training.data.{name}Fraction",
-                    found=f"{len(part.tokens)} tokens in the {name} part",
-                    expected="at least 2: the first is not scored",
-                    action="Give more text or a larger fraction.",
-                )
-            )
-
-
-def _refuse_prompt(prepared: PreparedData, training: Training) -> None:
-    # Otherwise found at the first evaluation, when time was paid for.
-    if not training.samples.tokens:
-        return
-    try:
-        ids = prepared.tokenizer.encode(training.samples.prompt)
-    except DataFault as error:
-        raise DataFault(
-            Fault(
-                where="training.samples.prompt",
-                found=error.faults[0].found,
-                expected="text that the tokenizer can encode",
-            )
-        ) from error
-    if not len(ids):
-        raise DataFault(
-            Fault(
-                where="training.samples.prompt",
-                found=repr(training.samples.prompt),
-                expected="text of at least one token",
-            )
-        )

@@ -109,3 +109,20 @@ def test_only_bpe_can_leave_merges_out(folder: Path) -> None:
         DataFault, match=r"subwordDropout: found 0\.1 with a tokenizer of type Unigram"
     ):
         stream_of(folder, tokenizer={"path": "tokenizer.model"}, subwordDropout=0.1)
+
+
+def test_a_dropout_that_changes_over_the_run_leaves_out_less_each_epoch(folder: Path) -> None:
+    stream, data, _ = stream_of(folder, subwordDropout=0.4, subwordDropoutFinal=0.0)
+    epochs = 4
+    stream.runs_for(epochs * stream.sampler.windows_per_epoch // 6)
+    lengths = [len(stream.epoch_tokens(epoch)) for epoch in range(epochs + 1)]
+    assert lengths == sorted(lengths, reverse=True)
+    assert len(set(lengths)) == epochs + 1
+    assert stream.epoch_tokens(epochs)[:].tolist() == data.training.tokens[:].tolist()
+
+
+def test_a_dropout_may_begin_at_nothing_and_end_at_something(folder: Path) -> None:
+    stream, data, _ = stream_of(folder, subwordDropoutFinal=0.4)
+    stream.runs_for(2 * stream.sampler.windows_per_epoch // 6)
+    assert stream.epoch_tokens(0)[:].tolist() == data.training.tokens[:].tolist()
+    assert len(stream.epoch_tokens(1)) > len(data.training.tokens)

@@ -46,6 +46,7 @@ VARIETIES: dict[str, dict[str, Any]] = {
     "subword dropout": {
         "tokenizer": {"type": "BPE", "vocabSize": 60},
         "subwordDropout": 0.2,
+        "subwordDropoutFinal": 0.05,
         "batchSize": 64,
     },
 }

@@ -29,6 +29,9 @@ class TrainingStream:
         self._context_length = training.model.context_length
         self._dtype = token_dtype(data.tokenizer.vocab_size)
         self._dropout = _subword_dropout(data, training)
+        self._first_share = training.subword_dropout
+        self._last_share = training.subword_dropout_final
+        self._passes: int | None = None
         self._epochs: dict[int, TokenSequence] = {}
         self.sampler = WindowSampler(
             tokens=len(self.epoch_tokens(0)),
@@ -52,6 +55,10 @@ class TrainingStream:
         inputs, targets = zip(*batches, strict=True)
         return np.concatenate(inputs), np.concatenate(targets)
 
+    def runs_for(self, passes: int) -> None:
+        """Tells the forward passes of the whole run, which a dropout that changes over it depends on."""
+        self._passes = passes
+
     def epoch_tokens(self, epoch: int) -> TokenSequence:
         """The training part as epoch `epoch` reads it."""
         if self._dropout is None:
@@ -59,10 +66,20 @@ class TrainingStream:
         if epoch not in self._epochs:
             while len(self._epochs) >= _EPOCHS_KEPT:
                 del self._epochs[min(self._epochs)]
-            blocks = self._dropout.encode_again(self._tokens[:], seed=self._seed, epoch=epoch)
+            dropout = self._dropout.with_share(self._share(epoch))
+            blocks = dropout.encode_again(self._tokens[:], seed=self._seed, epoch=epoch)
             array = np.concatenate([block.astype(self._dtype) for block in blocks])
             self._epochs[epoch] = TokenSequence([array])
         return self._epochs[epoch]
+
+    def _share(self, epoch: int) -> float:
+        """Share of merges left out in an epoch: linear in the part of the run that is done when the epoch begins."""
+        if self._last_share is None or epoch == 0:
+            return self._first_share
+        assert self._passes is not None, "the length of the run was not told"
+        begins = epoch * self.sampler.windows_per_epoch / self.sampler.batch_size
+        done = min(begins / self._passes, 1.0)
+        return self._first_share + (self._last_share - self._first_share) * done
 
     def _fitted(
         self, starts: npt.NDArray[np.int64], epoch: int, tokens: int
@@ -76,7 +93,7 @@ class TrainingStream:
 
 
 def _subword_dropout(data: PreparedData, training: Training) -> SubwordDropout | None:
-    if not training.subword_dropout:
+    if not training.subword_dropout and not training.subword_dropout_final:
         return None
     tokenizer = data.tokenizer
     if not isinstance(tokenizer, PieceTokenizer) or tokenizer.kind != "BPE":

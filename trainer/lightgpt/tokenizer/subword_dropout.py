@@ -10,6 +10,7 @@ first merge. A merge, when it becomes possible, is left out for good with the gi
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
@@ -31,6 +32,12 @@ class SubwordDropout:
         self._merges = merges_of(pieces)
         self._spelling = spelling_of(pieces)
         self._left_out_below = np.uint64(share * 2.0**64)
+
+    def with_share(self, share: float) -> SubwordDropout:
+        """The same model's with another share; the tables, which take longer to make, are shared."""
+        other = copy.copy(self)
+        other._left_out_below = np.uint64(share * 2.0**64)  # noqa: SLF001 - of this class
+        return other
 
     def encode_again(self, tokens: Ids, *, seed: int, epoch: int) -> Iterator[Ids]:
         """The text of `tokens` in other tokens, block by block: a function of the tokens, the seed and the epoch."""

@@ -82,6 +82,7 @@ def gather(terms: Terms, world: World) -> Material:
     batches = TrainingBatches(stream, world)
     passes = training.gradient_accumulation_steps
     plan = make_plan(training, terms.order.checkpoints, stream.sampler)
+    stream.runs_for(plan.max_steps * passes)
     model = GPT(training.model, data.tokenizer.vocab_size)
     model.initialize(training.seed)
     model.to(world.device)

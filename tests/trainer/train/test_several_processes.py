@@ -1,0 +1,114 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lightgpt.train.world import read_world
+from runcontract.document import dump_document
+from runcontract.exit_codes import ExitCode
+from runcontract.faults import ConfigurationFault
+from runcontract.results import Results
+from support.training import Workshop, order_document, repeatable_rows
+
+LOSS = 5
+
+
+def torchrun(folder: Path, document: dict[str, Any], out: str, *, attempt: int = 1) -> Any:
+    path = folder / "shared-order.yaml"
+    path.write_text(dump_document(document), encoding="utf-8")
+    environment = os.environ | {
+        "LIGHTCOMPUTE_CACHE": str(folder / "cache"),
+        "LIGHTCOMPUTE_ATTEMPT": str(attempt),
+        "LIGHTCOMPUTE_TERMINATION_LOG": str(folder / "termination"),
+        "PYTHONHASHSEED": "1337",
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node=2",
+            "-m",
+            "lightgpt",
+            "train",
+            str(path),
+            "--out",
+            str(folder / out),
+        ],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+@pytest.mark.parametrize("kind", ["AdamW", "Muon"])
+def test_two_processes_train_as_one_does(workshop: Workshop, kind: str) -> None:
+    document = order_document(
+        optimizer={"type": kind, "learningRate": 0.01},
+        gradientAccumulationSteps=2,
+        averaging={"decay": 0.5},
+        maxSteps=6,
+    )
+    alone = workshop.attempt(document, "alone")
+    process = torchrun(workshop.folder, document, "together")
+    out, errors = process.communicate(timeout=280)
+    assert process.returncode == 0, errors
+    assert out.count('"event":"finished"') == 1
+    one = repeatable_rows(workshop.folder / "alone")
+    two = repeatable_rows(workshop.folder / "together")
+    assert len(one) == len(two) == 6
+    # Muon's products are in bfloat16, which makes of the last bits' difference a larger one.
+    near = 1e-4 if kind == "AdamW" else 2e-3
+    for mine, theirs in zip(one, two, strict=True):
+        assert float(theirs[LOSS]) == pytest.approx(float(mine[LOSS]), abs=near)
+    results = Results.model_validate_json((workshop.folder / "together/results.json").read_bytes())
+    assert results.test is not None
+    assert alone.test is not None
+    assert results.test.nats_per_token == pytest.approx(alone.test.nats_per_token, abs=near)
+    assert results.tokens == alone.tokens
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_a_signal_to_the_launcher_is_agreed_on_saved_and_resumed(workshop: Workshop) -> None:
+    document = order_document(maxSteps=100_000, evaluation={"everySteps": 50, "batchSize": 32})
+    process = torchrun(workshop.folder, document, "out")
+    for line in process.stdout:
+        if '"checkpoint"' in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    results = Results.model_validate_json((workshop.folder / "out" / "results.json").read_bytes())
+    assert results.exit_code == ExitCode.PREEMPTED, errors
+    assert results.checkpoints[-1].step == results.steps > 0
+    document["training"]["maxSteps"] = results.steps + 2
+    again = torchrun(workshop.folder, document, "out", attempt=2)
+    _, errors = again.communicate(timeout=280)
+    assert again.returncode == 0, errors
+    rows = [row[0] for row in repeatable_rows(workshop.folder / "out")]
+    assert rows[-2:] == [str(results.steps + 1), str(results.steps + 2)]
+
+
+def test_processes_that_cannot_share_a_batch_evenly_are_refused(workshop: Workshop) -> None:
+    from lightgpt.data.sampler import rank_slice
+
+    with pytest.raises(ConfigurationFault, match=r"training\.batchSize"):
+        rank_slice(3, rank=0, world_size=2)
+
+
+def test_torchruns_variables_make_the_world() -> None:
+    variables = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+    world = read_world(variables)
+    assert (world.rank, world.size, world.local_rank, world.is_main) == (1, 2, 1, False)
+    assert read_world({}).is_main
+    with pytest.raises(ConfigurationFault, match="RANK"):
+        read_world(variables | {"RANK": "2"})

@@ -2,8 +2,8 @@
 
 Queries are taken in blocks, and a block reads only the keys that its last query may see: half of the scores of a long
 sequence are never made. The slopes are written out too, because autograd would pad each block's part of the keys and
-values to full length before adding it. On CPU this beats PyTorch's fused kernel in BF16 and is near it in FP32
-(docs/log.md); on a GPU take the fused one.
+values to full length before adding it. Measured on a CPU, 8 x 256 tokens and 6 heads of 64, forward and backward: about
+half the time of PyTorch's fused kernel in BF16, about the same in FP32. On a GPU take the fused one.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ def cut(text: str, limit: int = MAX_MESSAGE) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
-def clock(time: datetime) -> str:
-    """`time` to the second, in UTC."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def clock(moment: datetime) -> str:
+    """`moment` to the second, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def span(seconds: float | timedelta) -> str:

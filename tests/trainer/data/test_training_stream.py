@@ -97,7 +97,7 @@ def test_windows_fit_into_an_epoch_that_came_out_shorter_or_longer(folder: Path)
     stream, _, _ = stream_of(folder, subwordDropout=0.2)
     starts = np.array([0, stream.sampler.tokens - 9])
     for tokens in (stream.sampler.tokens - 50, stream.sampler.tokens + 50):
-        fitted = stream._fitted(starts, 1, tokens)
+        fitted = stream._fitted(starts, tokens)
         assert fitted.min() >= 0
         assert fitted.max() + 8 < tokens
 
@@ -126,3 +126,17 @@ def test_a_dropout_may_begin_at_nothing_and_end_at_something(folder: Path) -> No
     stream.runs_for(2 * stream.sampler.windows_per_epoch // 6)
     assert stream.epoch_tokens(0)[:].tolist() == data.training.tokens[:].tolist()
     assert len(stream.epoch_tokens(1)) > len(data.training.tokens)
+
+
+def test_an_epoch_that_dropout_makes_shorter_is_still_read_evenly(folder: Path) -> None:
+    stream, _, _ = stream_of(folder, subwordDropout=0.3, subwordDropoutFinal=0.01)
+    per_epoch = stream.sampler.windows_per_epoch
+    stream.runs_for(6 * per_epoch // 6)
+    first, last = len(stream.epoch_tokens(0)), len(stream.epoch_tokens(5))
+    assert last < 0.9 * first
+    starts = stream.epoch_starts(5)
+    assert len(starts) == per_epoch
+    assert len(set(starts.tolist())) == per_epoch, "no window is read twice"
+    gaps = np.diff(np.sort(starts))
+    assert gaps.max() <= 8, "no token of the text is left out between two windows"
+    assert starts.max() + 8 + 1 <= last

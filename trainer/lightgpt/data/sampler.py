@@ -54,7 +54,7 @@ class WindowSampler:
         parts: list[tuple[int, Offsets]] = []
         while remaining:
             epoch, inside = divmod(place, self.windows_per_epoch)
-            starts = self._epoch(epoch)[inside : inside + remaining]
+            starts = self.epoch_offsets(epoch)[inside : inside + remaining]
             parts.append((epoch, starts))
             place += len(starts)
             remaining -= len(starts)
@@ -64,7 +64,8 @@ class WindowSampler:
         """The `batch_size` start offsets of forward pass `index`."""
         return np.concatenate([starts for _, starts in self.windows(index)])
 
-    def _epoch(self, epoch: int) -> Offsets:
+    def epoch_offsets(self, epoch: int) -> Offsets:
+        """The start offsets of an epoch's windows, in the order in which they are read."""
         if self._cached is None or self._cached[0] != epoch:
             self._cached = (epoch, self._draw(epoch))
         return self._cached[1]

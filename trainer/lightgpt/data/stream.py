@@ -21,7 +21,11 @@ _EPOCHS_KEPT = 2  # a batch reaches over the end of an epoch into the next
 
 
 class TrainingStream:
-    """Batches by index. With subword dropout the first epoch's length is that of all; the others differ by chance by little."""
+    """Batches by index.
+
+    With subword dropout every epoch has another length. The number of windows is that of the first, so that a run's length is
+    known before it starts; in the others they lie a little closer together or further apart.
+    """
 
     def __init__(self, data: PreparedData, training: Training) -> None:
         self._tokens = data.training.tokens
@@ -49,7 +53,7 @@ class TrainingStream:
             here = slice(max(wanted.start - place, 0), max(wanted.stop - place, 0))
             if len(starts[here]):
                 tokens = self.epoch_tokens(epoch)
-                offsets = self._fitted(starts[here], epoch, len(tokens))
+                offsets = self._fitted(starts[here], len(tokens))
                 batches.append(batch(tokens, offsets, self._context_length))
             place += len(starts)
         inputs, targets = zip(*batches, strict=True)
@@ -81,15 +85,15 @@ class TrainingStream:
         done = min(begins / self._passes, 1.0)
         return self._first_share + (self._last_share - self._first_share) * done
 
-    def _fitted(
-        self, starts: npt.NDArray[np.int64], epoch: int, tokens: int
-    ) -> npt.NDArray[np.int64]:
-        """`starts`, which were drawn for the first epoch's length, in an epoch of `tokens`: moved evenly where it is longer."""
-        surplus = tokens - self.sampler.tokens
-        if surplus > 0:
-            generator = np.random.Philox(np.random.SeedSequence([self._seed, epoch, 1]))
-            return starts + int(generator.random_raw() % (surplus + 1))
-        return np.minimum(starts, tokens - 1 - self._context_length)
+    def epoch_starts(self, epoch: int) -> npt.NDArray[np.int64]:
+        """Where the windows of an epoch begin in its own tokens, in the order in which they are read."""
+        return self._fitted(self.sampler.epoch_offsets(epoch), len(self.epoch_tokens(epoch)))
+
+    def _fitted(self, starts: npt.NDArray[np.int64], tokens: int) -> npt.NDArray[np.int64]:
+        """`starts`, which were drawn for the first epoch's length, spread evenly over an epoch of `tokens`."""
+        reach = tokens - 1 - self._context_length
+        drawn_for = self.sampler.tokens - 1 - self._context_length
+        return starts if reach == drawn_for else starts * reach // max(drawn_for, 1)
 
 
 def _subword_dropout(data: PreparedData, training: Training) -> SubwordDropout | None:

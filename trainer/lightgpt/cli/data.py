@@ -10,7 +10,7 @@ import click
 
 from lightgpt.data.cache_folder import default_cache_folder
 from lightgpt.data.prepared import PreparedData, prepare
-from lightgpt.data.statistics import statistics_of
+from lightgpt.data.text_statistics import statistics_of
 from lightgpt.order_file import read_training_file
 from runcontract.order import Order
 

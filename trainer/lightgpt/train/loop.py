@@ -187,7 +187,9 @@ class Loop:
         if state.evaluated_step == state.step and state.validation is not None:
             self._desk.saving.note_validation(state.step, state.validation)
             self._desk.recorder.evaluation(state, best=best, sample=self._judge.sample(state.step))
-        self._desk.recorder.row(state, epoch=self._pace.epoch(state.step))
+        self._desk.recorder.row(
+            state, epoch=self._pace.epoch(state.step), training_s=self.training_seconds
+        )
 
     def _scored(self) -> Loss | Ending:
         ending = self._agreed(self._evaluation_s)
@@ -207,7 +209,7 @@ class Loop:
         state = self.state
         epoch = self._pace.epoch(state.step)
         if not self._unread:
-            desk.recorder.progress(state, epoch=epoch)
+            desk.recorder.progress(state, epoch=epoch, training_s=self.training_seconds)
         desk.saving.look(state.step)
         if self._plan.saves(state.step):
             desk.recorder.sync()

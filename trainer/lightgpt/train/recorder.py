@@ -42,6 +42,19 @@ class Scale:
         )
 
 
+class _Pace:
+    """Seconds that a step takes, from one call to the next."""
+
+    def __init__(self, step: int) -> None:
+        self._step, self._training_s = step, 0.0
+
+    def seconds_per_step(self, step: int, training_s: float) -> float:
+        """Of the steps since the last call; `training_s` is the time that all steps of the attempt took."""
+        steps, seconds = step - self._step, training_s - self._training_s
+        self._step, self._training_s = step, training_s
+        return max(seconds, 1e-9) / max(steps, 1)
+
+
 class Recorder:
     """Rank 0's records of one attempt."""
 
@@ -64,11 +77,12 @@ class Recorder:
         self._metrics = open_metrics(folder, resumed_step=resumed_step or 0)
         self.events = EventLog(folder / TENSORBOARD, resumed_step=resumed_step)
         self._began_s = self._reported_s = self._told_s = time.monotonic()
-        self._reported_step = self._row_step = resumed_step or 0
-        self._row_s = self._began_s
+        # Speeds are of steps alone: an evaluation between two reports is no slowness of training.
+        self._reported_pace = _Pace(resumed_step or 0)
+        self._row_pace = _Pace(resumed_step or 0)
         self._warned_of_space = False
 
-    def row(self, state: LoopState, *, epoch: float) -> None:
+    def row(self, state: LoopState, *, epoch: float, training_s: float) -> None:
         """Adds the row and the points of this step."""
         mean = state.row_losses.take()
         training = None if mean is None else self._scale.loss(mean)
@@ -82,11 +96,9 @@ class Recorder:
             **loss_columns("training", training),
             **loss_columns("validation", validation),
         }
-        at_s = time.monotonic()
-        rate = (state.step - self._row_step) * self._tokens_per_step / max(at_s - self._row_s, 1e-9)
-        self._row_step, self._row_s = state.step, at_s
+        rate = self._tokens_per_step / self._row_pace.seconds_per_step(state.step, training_s)
         values |= {
-            "elapsed_seconds": round(at_s - self._began_s, 3),
+            "elapsed_seconds": round(time.monotonic() - self._began_s, 3),
             "tokens_per_second": round(rate, 1),
         }
         self._write(metrics_row(values), state.step)
@@ -126,15 +138,14 @@ class Recorder:
         """Has the device keep the rows: a checkpoint must not be ahead of them."""
         self._metrics.sync()
 
-    def progress(self, state: LoopState, *, epoch: float) -> None:
+    def progress(self, state: LoopState, *, epoch: float, training_s: float) -> None:
         """A report of this step, when the last one is long enough ago."""
         at_s = time.monotonic()
         if at_s - self._reported_s < REPORT_SECONDS:
             return
-        steps = state.step - self._reported_step
-        seconds_per_step = (at_s - self._reported_s) / max(steps, 1)
+        seconds_per_step = self._reported_pace.seconds_per_step(state.step, training_s)
         remaining_s = (self._plan.max_steps - state.step) * seconds_per_step
-        self._reported_s, self._reported_step = at_s, state.step
+        self._reported_s = at_s
         report = Stepped(
             time=now(),
             attempt=self._attempt,
@@ -145,7 +156,7 @@ class Recorder:
             training_loss=min(state.loss, 1e6),
             learning_rate=min(state.learning_rate, 1e3),
             gradient_norm=min(state.gradient_norm, 1e12),
-            tokens_per_second=self._tokens_per_step / max(seconds_per_step, 1e-9),
+            tokens_per_second=self._tokens_per_step / seconds_per_step,
             remaining_seconds=min(remaining_s, 1e10),
         )
         self._reporter.report(report)

@@ -247,3 +247,19 @@ def test_a_preempted_attempt_before_its_first_step_saves_nothing_and_can_be_repe
     assert results.checkpoints == ()
     again = workshop.attempt(order_document(), variables={"LIGHTCOMPUTE_ATTEMPT": "2"})
     assert again.exit_code == ExitCode.DONE
+
+
+def test_a_model_that_cannot_be_compiled_ends_in_results_that_name_the_field(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch._dynamo.exc import TorchDynamoException
+
+    def refuses(*_: Any, **__: Any) -> Any:
+        raise TorchDynamoException("a compiler that compiles nothing")
+
+    monkeypatch.setattr("torch.compile", lambda *_, **__: refuses)
+    results = workshop.attempt(order_document(compile=True))
+    assert (results.reason, results.exit_code) == ("ConfigurationFault", 10)
+    assert "training.compile" in results.message
+    assert "compiles nothing" in results.message
+    assert (workshop.folder / "out" / "results.json").exists()

@@ -14,7 +14,7 @@ from lightgpt.train.files import write_atomically
 
 
 class Journal:
-    """An append-only text file. `append` never raises for a full disk; `pending` tells that lines are waiting."""
+    """An append-only text file. `append` never raises for a full disk."""
 
     def __init__(self, path: Path, *, header: str | None, keep: Callable[[str], bool]) -> None:
         """Keeps the lines already at `path` that `keep` accepts, whole ones only; raises `StorageFault`."""
@@ -25,11 +25,6 @@ class Journal:
         lines = [*([header] if header is not None else []), *kept]
         write_atomically(path, "".join(f"{line}\n" for line in lines))
         self._size = path.stat().st_size
-
-    @property
-    def pending(self) -> bool:
-        """Whether lines wait for space."""
-        return bool(self._waiting)
 
     def append(self, line: str) -> bool:
         """Adds a line; False when it has to wait."""

@@ -15,13 +15,13 @@ from lightgpt.train.files import refuse_unwritable
 from lightgpt.train.finish import test_loss
 from lightgpt.train.loop import Ending, Loop
 from lightgpt.train.reports import Reporter, now
-from lightgpt.train.results import tell_end, write_results
+from lightgpt.train.results import REASONS, tell_end, write_results
 from lightgpt.train.stopping import Deadline, StopSignals
 from lightgpt.train.verdict import judged, verdict_text
 from lightgpt.train.world import read_world
 from runcontract import folder as layout
 from runcontract.exit_codes import ExitCode
-from runcontract.faults import CheckpointFault, StorageFault
+from runcontract.faults import ContractFault, StorageFault
 from runcontract.losses import Loss
 from runcontract.results import EndReason, Results, TargetVerdict
 
@@ -88,15 +88,9 @@ def _carried_out(
     except DivergedError as error:
         message = f"training diverged: {error}; the last good checkpoint is kept"
         return End(reason="Diverged", exit_code=ExitCode.DIVERGED, message=message)
-    except StorageFault as fault:
+    except ContractFault as fault:
         return End(
-            reason="StorageFault", exit_code=ExitCode.STORAGE_FAULT, message=str(fault)[:1024]
-        )
-    except CheckpointFault as fault:
-        return End(
-            reason="BrokenCheckpoint",
-            exit_code=ExitCode.BROKEN_CHECKPOINT,
-            message=str(fault)[:1024],
+            reason=REASONS[fault.exit_code], exit_code=fault.exit_code, message=str(fault)[:1024]
         )
     return End(
         reason=ending.value,

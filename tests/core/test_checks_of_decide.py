@@ -348,6 +348,21 @@ def test_a_failed_run_is_tried_again_when_its_spec_is_changed() -> None:
     assert condition(changed, ConditionType.FAILED) == ("False", Reason.SPEC_CHANGED)
 
 
+def test_a_changed_spec_has_all_its_restarts_before_it() -> None:
+    run = running(a_run().with_spec(failurePolicy={"maxRestarts": 0}))
+    failed = decide(a_snapshot(run, an_exited_child(code=1), now=at(60)))
+    assert failed.status.restarts_count_towards_max == 1
+    again = run.with_status(failed.status).with_metadata(generation=2)
+    assert decide(a_snapshot(again, now=at(70))).status.restarts_count_towards_max == 0
+
+
+def test_a_program_that_its_place_killed_at_the_deadline_ran_out_of_time_not_of_memory() -> None:
+    run = running(a_run().foreign().limited_to("0.05"), price="2.00", deadline_seconds=58)
+    child = a_child(state=ChildState.EXITED, signal=9, end_time=at(88))
+    attempt = decide(a_snapshot(run, child, now=at(88))).status.attempts[0]
+    assert (attempt.reason, attempt.counts) == (Reason.TIME_OVER, False)
+
+
 def test_a_living_child_that_no_record_knows_is_stopped() -> None:
     decision = decide(a_snapshot(a_run(), a_child(7)))
     assert decision.reason == Reason.UNRECORDED_CHILD
@@ -444,6 +459,11 @@ def test_every_place_is_passed_over_for_a_reason() -> None:
         "A100-80GB": Reason.PRICE_TOO_HIGH,
         "L40S": Reason.GPU_TYPE_NOT_ALLOWED,
     }
+
+
+def test_a_place_at_exactly_the_highest_price_is_not_too_dear() -> None:
+    run = a_run().with_spec(placement={"gpuTypes": ["L40S"], "maxHourlyPriceUSD": "1.00"})
+    assert candidates(run)["L40S"] == Reason.CHOSEN
 
 
 def test_the_order_of_offers_does_not_matter() -> None:

@@ -71,6 +71,7 @@ def test_a_closed_segment_is_never_charged_on() -> None:
 
 def test_a_segment_does_not_end_before_it_starts() -> None:
     attempt = ledger.closed(a_running_attempt(price="2.00"), at(-90))
+    assert attempt.charges[0].end_time == NOON
     assert ledger.attempt_cost(attempt, at(90)) == 0
 
 
@@ -110,6 +111,31 @@ def test_a_price_of_next_to_nothing_does_not_reach_beyond_the_calendar() -> None
 def test_what_costs_nothing_has_no_deadline() -> None:
     run = a_run().limited_to("1.00").build()
     assert budget.new_deadline(run, run.status, rate=0, now=NOON, terms=TERMS) is None
+
+
+def test_what_costs_nothing_is_stopped_all_the_same_when_the_cap_is_below_what_is_spent() -> None:
+    assert budget.paid_seconds(0, 0, TERMS) is None
+    assert budget.paid_seconds(-1, 0, TERMS) == 0
+
+
+def test_a_deadline_after_a_change_of_price_counts_from_the_start_of_the_attempt() -> None:
+    live = ledger.repriced(a_running_attempt(price="1.00"), at(600), 2_000_000)
+    run = a_run().limited_to("1.00").with_attempts(live).build()
+    # 600 s at 1 dollar an hour are spent, rounded up; the rest is paid at 2 dollars an hour.
+    left = 1_000_000 - 166_667
+    allowed = budget.paid_seconds(left, 2_000_000, TERMS)
+    assert allowed is not None
+    assert budget.renewed_deadline(run, run.status, live, TERMS) == 600 + allowed
+
+
+def test_spent_and_reserved_are_together_the_worst_that_a_live_attempt_can_cost() -> None:
+    live = a_running_attempt(price="2.00", deadline_seconds=58)
+    run = a_run().limited_to("0.05").with_attempts(live)
+    cost = decide(a_snapshot(run, a_child(), now=at(10))).status.cost
+    worst = charge(2_000_000, timedelta(seconds=58 + 30 + 1))
+    assert cost.spent_usd == charge(2_000_000, timedelta(seconds=10))
+    assert cost.spent_usd + cost.reserved_usd == worst
+    assert cost.overshoot_bound_usd == charge(2_000_000, timedelta(seconds=31))
 
 
 def test_the_active_deadline_bounds_an_attempt_too() -> None:

@@ -140,3 +140,14 @@ def test_an_epoch_that_dropout_makes_shorter_is_still_read_evenly(folder: Path) 
     gaps = np.diff(np.sort(starts))
     assert gaps.max() <= 8, "no token of the text is left out between two windows"
     assert starts.max() + 8 + 1 <= last
+
+
+def test_windows_that_do_not_fit_a_shorter_epoch_are_spread_over_it(folder: Path) -> None:
+    stream, _, _ = stream_of(folder, subwordDropout=0.6, subwordDropoutFinal=0.0)
+    epochs = 3
+    passes = epochs * stream.sampler.windows_per_epoch // 6
+    stream.runs_for(passes)
+    late = range(2 * passes // epochs + 1, passes)
+    windows = [row.tobytes() for index in late for row in stream.batch(index)[0]]
+    repeated = max(windows.count(window) for window in set(windows))
+    assert repeated <= len(windows) // 20

@@ -100,12 +100,12 @@ def measured_speed(status: TrainingRunStatus) -> float | None:
 def gpu_flops(gpu_type: str, devices: int, training: Training) -> float | None:
     """What `devices` of this type reach together; None for a type that is not in the table."""
     peaks = _PEAK_FLOPS.get(gpu_type)
-    return None if peaks is None else SHARE_OF_PEAK * devices * peaks[training.precision == "BF16"]
+    return None if peaks is None else SHARE_OF_PEAK * devices * peaks[training.precision != "FP32"]
 
 
 def cpu_flops(threads: int, training: Training) -> float:
     """What `threads` of a server's processor reach together."""
-    return CPU_FLOPS_PER_THREAD * threads * (2 if training.precision == "BF16" else 1)
+    return CPU_FLOPS_PER_THREAD * threads * (2 if training.precision != "FP32" else 1)
 
 
 def tokens_per_step(training: Training) -> int:

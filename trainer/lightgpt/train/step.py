@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lightgpt.model.gpt import GPT
 from lightgpt.train.averaging import WeightAverage
+from lightgpt.train.bfloat16 import in_bfloat16
 from lightgpt.train.compiling import compile_faults, compiled
 from lightgpt.train.determinism import derived_seed
 from lightgpt.train.optimizer import RunOptimizer
@@ -47,7 +48,7 @@ class _LossModule(nn.Module):
 
 def precision(training: Training, device: torch.device) -> AbstractContextManager[None]:
     """The context in which the model computes."""
-    if training.precision == "FP32":
+    if not in_bfloat16(training, device):
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
 

@@ -50,8 +50,10 @@ class Training(ContractModel):
     gradient_accumulation_steps: int = Field(
         default=1, ge=1, le=4096, description="Forward passes whose gradients make one step."
     )
-    precision: Literal["FP32", "BF16"] = Field(
-        default="FP32", description="FP32, or activations in bfloat16 with master weights in FP32."
+    precision: Literal["FP32", "BF16", "Auto"] = Field(
+        default="FP32",
+        description="FP32, or activations in bfloat16 with master weights in FP32. "
+        "Auto: BF16 where the processor or GPU computes in it, else FP32; numbers then differ between such machines.",
     )
     compile: bool = Field(
         default=False,

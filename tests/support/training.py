@@ -79,7 +79,7 @@ class Workshop:
         variables: Mapping[str, str] | None = None,
     ) -> Results:
         """One attempt in this process; its results."""
-        from lightgpt.train.attempt import Terms
+        from lightgpt.train.material import Terms
         from lightgpt.train.run import train
         from lightgpt.train.stopping import StopSignals
 

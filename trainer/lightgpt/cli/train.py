@@ -73,7 +73,7 @@ def _trained(
     started_time = datetime.now(UTC)
     order = read_training_file(order_path, assignments, os.environ)
     # Only now: a fault in the order is told before torch has been imported, which takes seconds.
-    from lightgpt.train.attempt import Terms
+    from lightgpt.train.material import Terms
     from lightgpt.train.run import train as carry_out
 
     results = carry_out(

@@ -8,7 +8,7 @@ from pathlib import Path
 from lightgpt.checkpoint.reading import load_checkpoint
 from lightgpt.checkpoint.store import CheckpointStore
 from lightgpt.evaluate import evaluate
-from lightgpt.train.attempt import Material
+from lightgpt.train.material import Material
 from lightgpt.train.snapshots import MODEL
 from lightgpt.train.step import precision
 from runcontract.losses import Loss

@@ -10,10 +10,12 @@ import torch
 
 from lightgpt.checkpoint.store import CheckpointStore
 from lightgpt.divergence import DivergedError
-from lightgpt.train.attempt import Material, Terms, gather, open_loop
+from lightgpt.train.attempt import open_loop
 from lightgpt.train.files import refuse_unwritable
 from lightgpt.train.finish import test_loss
-from lightgpt.train.loop import Ending, Loop
+from lightgpt.train.loop import Loop
+from lightgpt.train.loop_parts import Ending
+from lightgpt.train.material import Material, Terms, gather
 from lightgpt.train.reports import Reporter, now
 from lightgpt.train.results import REASONS, tell_end, write_results
 from lightgpt.train.stopping import Deadline, StopSignals

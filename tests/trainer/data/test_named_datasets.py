@@ -1,5 +1,4 @@
 import hashlib
-import os
 import shutil
 from pathlib import Path
 
@@ -9,9 +8,9 @@ from lightgpt.data import named
 from lightgpt.data.named import PLAYS, TINYSHAKESPEARE_SHA256, shakespeare_plays, tinyshakespeare
 from runcontract.environment import TINYSHAKESPEARE
 from runcontract.faults import DataFault
+from support.tinyshakespeare import tinyshakespeare as text_on_this_machine
 
 # Where a machine has the text; the other tests do without it.
-HERE = Path(os.environ.get(TINYSHAKESPEARE) or "/nowhere")
 NOWHERE = "http://127.0.0.1:9/never"
 
 
@@ -83,11 +82,8 @@ def test_without_a_connection_the_message_says_how_to_do_without(tmp_path: Path)
     assert not (tmp_path / "datasets").exists()
 
 
-@pytest.mark.skipif(
-    not HERE.is_file(), reason=f"{TINYSHAKESPEARE} names no file with the real text"
-)
 def test_the_real_text_is_the_one_of_the_hash(tmp_path: Path) -> None:
-    text = tinyshakespeare(tmp_path, {TINYSHAKESPEARE: str(HERE)})
+    text = tinyshakespeare(tmp_path, {TINYSHAKESPEARE: str(text_on_this_machine())})
     assert len(text) == named.TINYSHAKESPEARE_BYTES
     assert text.startswith("First Citizen:\nBefore we proceed any further, hear me speak.\n")
 

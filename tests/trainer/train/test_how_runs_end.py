@@ -1,4 +1,6 @@
+import itertools
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -214,14 +216,15 @@ def test_a_save_that_fails_now_and_then_costs_nothing_but_that_checkpoint(
     assert results.checkpoints[-1].step == 20
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, fails: Any) -> None:
-    """Has writing the nth checkpoint fail as a full disk does, where `fails(n)`."""
+def failing(monkeypatch: pytest.MonkeyPatch, fails: Any, *, slow_s: float = 0.0) -> None:
+    """Has writing the nth checkpoint fail as a full disk does, where `fails(n)`, after `slow_s`."""
     from lightgpt.checkpoint import store
     from lightgpt.checkpoint.writing import write_checkpoint as real
 
     steps: list[int] = []
 
     def write(folder: Path, job: Any, *rest: Any, **named: Any) -> Any:
+        time.sleep(slow_s)
         if job.step not in steps:
             steps.append(job.step)
         if fails(steps.index(job.step) + 1):
@@ -231,12 +234,34 @@ def failing(monkeypatch: pytest.MonkeyPatch, fails: Any) -> None:
     monkeypatch.setattr(store, "write_checkpoint", write)
 
 
+def test_a_failure_that_is_learned_of_late_is_not_taken_for_that_of_the_last_save(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, lambda count: count == 11, slow_s=0.05)
+    results = workshop.attempt(order_document() | {"checkpoints": {"everySteps": 1}})
+    assert results.exit_code == ExitCode.DONE
+    found = reports(workshop.folder / "out")
+    assert [r.step for r in found if isinstance(r, Saved)] == [*range(1, 11), 12]
+    assert len([r for r in found if isinstance(r, Warned)]) == 1
+
+
 def test_the_last_save_must_succeed(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch, lambda count: count == 3)
     results = workshop.attempt(order_document())
     assert results.exit_code == ExitCode.STORAGE_FAULT
     written = json.loads((workshop.folder / "out" / "results.json").read_text(encoding="utf-8"))
     assert Results.model_validate(written) == results
+
+
+def test_a_last_save_that_fails_is_tried_once_more(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes_of_the_last = itertools.count(1)
+    # The store itself tries twice.
+    failing(monkeypatch, lambda count: count == 3 and next(writes_of_the_last) <= 2)
+    results = workshop.attempt(order_document())
+    assert results.exit_code == ExitCode.DONE
+    assert results.checkpoints[-1].step == 12
 
 
 def test_a_preempted_attempt_before_its_first_step_saves_nothing_and_can_be_repeated(

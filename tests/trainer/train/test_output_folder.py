@@ -75,6 +75,15 @@ def test_metrics_have_a_row_for_each_step_and_validation_where_it_was_scored(
     assert float(table[0]["training_loss_nats_per_token"]) == pytest.approx(untaught, rel=0.02)
 
 
+def test_each_rows_training_loss_is_of_the_steps_since_the_row_before(workshop: Workshop) -> None:
+    workshop.attempt(order_document())
+    column = COLUMNS.index("training_loss_nats_per_token")
+    losses = [float(row[column]) for row in repeatable_rows(workshop.folder / "out")]
+    means = [sum(losses[start : start + 4]) / 4 for start in (0, 4, 8)]
+    evaluated = [r for r in reports(workshop.folder / "out") if isinstance(r, Evaluated)]
+    assert [report.training_loss for report in evaluated] == pytest.approx(means)
+
+
 def test_a_training_loss_is_given_in_all_three_units_by_the_training_parts_averages(
     workshop: Workshop,
 ) -> None:

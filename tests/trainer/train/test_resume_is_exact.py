@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from lightgpt.train.events import EventLog
 from runcontract.document import dump_document
 from runcontract.exit_codes import ExitCode
 from runcontract.progress import Finished, Started, Stepped
@@ -111,6 +113,21 @@ def test_rows_and_reports_behind_the_checkpoint_are_taken_back(workshop: Worksho
     assert repeatable_rows(out)[:step] == rows
     assert [row[0] for row in repeatable_rows(out)] == [str(n) for n in range(1, 13)]
     assert not any(isinstance(r, Stepped) and r.step == step + 1 for r in reports(out)[:-8])
+
+
+def test_tensorboard_forgets_what_an_earlier_attempt_drew_behind_the_checkpoint(
+    workshop: Workshop,
+) -> None:
+    out = workshop.folder / "out"
+    stopped = workshop.attempt(order_document(), signals=stop_after(9))
+    ahead = EventLog(out / "tensorboard", resumed_step=None)
+    ahead.scalars({"learning_rate": 99.0}, step=stopped.steps + 1)
+    workshop.attempt(order_document(), variables={"LIGHTCOMPUTE_ATTEMPT": "2"})
+    events = EventAccumulator(str(out / "tensorboard"))
+    events.Reload()
+    points = [(point.step, point.value) for point in events.Scalars("learning_rate")]
+    assert [step for step, _ in points] == list(range(1, 13))
+    assert 99.0 not in {value for _, value in points}
 
 
 def test_a_finished_run_that_is_started_again_says_the_same_and_trains_no_step(

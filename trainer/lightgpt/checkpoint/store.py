@@ -138,9 +138,14 @@ class CheckpointStore:
         self._shelf.scored_later[step] = validation
 
     def poll(self) -> list[SavedCheckpoint]:
-        """Saves that finished since the last call; raises the `StorageFault` or `CheckpointFault` of one that failed."""
-        finished = []
+        """Saves that finished since the last call, in their order; raises the `StorageFault` or `CheckpointFault` of one that failed.
+
+        A failed save is told by a call of its own, so no save before it or behind it goes untold.
+        """
+        finished: list[SavedCheckpoint] = []
         while self._pending and self._pending[0].done():
+            if finished and self._pending[0].exception() is not None:
+                break
             finished.append(self._pending.pop(0).result())
         return finished
 

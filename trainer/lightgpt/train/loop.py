@@ -169,12 +169,11 @@ class Loop:
             return
         state = self.state
         self._desk.recorder.sync()
-        self._desk.saving.begin(
+        self._desk.saving.finish(
             state,
             epoch=self._pace.epoch(state.step),
             tokens=state.step * self._pace.tokens_per_step,
         )
-        self._desk.saving.finish(state.step)
 
     def _order_end(self) -> Ending | None:
         """The end that the order itself has come to."""

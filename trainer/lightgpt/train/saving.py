@@ -6,6 +6,7 @@ A device that is full or away for a while must not end a run that could go on: a
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 
 from torch import Tensor
@@ -44,6 +45,10 @@ class Saving:
         self._attempt = attempt
         self._parent_step = parent_step
         self._failures = 0
+        self._fault: StorageFault | None = None
+        self._under_way: deque[int] = (
+            deque()
+        )  # steps, in the order in which the store tells of them
         self._longest_s: float | None = None
         live = snapshot().tensors
         store.prepare(live)
@@ -69,6 +74,7 @@ class Saving:
             parent_step=self._parent_step,
         )
         self.saved_step = state.step
+        self._under_way.append(state.step)
 
     def note_validation(self, step: int, validation: Loss) -> None:
         """Tells the loss at `step`; a checkpoint that a signal hurried may lack it."""
@@ -78,21 +84,34 @@ class Saving:
         """Reports saves that ended since the last look; raises `StorageFault` when too many failed in a row."""
         self._settle(self._store.poll, step)
 
-    def finish(self, step: int) -> None:
-        """Waits for the save under way; raises `StorageFault` when it failed: there is no later one to make up for it."""
-        failures = self._failures
-        self._settle(self._store.wait, step)
-        if self._failures > failures:
+    def finish(self, state: LoopState, *, epoch: float, tokens: int) -> None:
+        """Saves this moment where it is not saved yet, and waits until that is safe; a save that failed is tried once more.
+
+        Raises `StorageFault` when it fails again: there is no later one to make up for it.
+        """
+        self._settle(self._store.wait, state.step)
+        self.begin(state, epoch=epoch, tokens=tokens)
+        self._settle(self._store.wait, state.step)
+        if self.saved_step != state.step:
+            assert self._fault is not None, "a save without a fault is a save"
             raise self._fault
 
     def _settle(self, ended: Callable[[], list[SavedCheckpoint]], step: int) -> None:
+        """Tells of every save that ended, failed ones among them."""
+        while self._tell(ended, step):
+            continue
+        for warning in self._store.take_warnings():
+            self._warn(warning.reason, warning.message, step)
+
+    def _tell(self, ended: Callable[[], list[SavedCheckpoint]], step: int) -> bool:
+        """Whether there was something to tell."""
         try:
-            for saved in ended():
-                self._report(saved)
+            saves = ended()
         except StorageFault as fault:
             self._failures += 1
             self._fault = fault
-            self.saved_step = None
+            if self._under_way.popleft() == self.saved_step:
+                self.saved_step = None
             if self._failures >= MOST_FAILED_SAVES:
                 raise
             self._warn(
@@ -100,8 +119,11 @@ class Saving:
                 f"save {self._failures} of at most {MOST_FAILED_SAVES} that may fail in a row: {fault}",
                 step,
             )
-        for warning in self._store.take_warnings():
-            self._warn(warning.reason, warning.message, step)
+            return True
+        for saved in saves:
+            self._under_way.popleft()
+            self._report(saved)
+        return bool(saves)
 
     def _report(self, saved: SavedCheckpoint) -> None:
         self._failures = 0

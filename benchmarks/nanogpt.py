@@ -81,4 +81,6 @@ def run_cpu_configuration(checkout: Path, text: Path, folder: Path) -> PeerRun:
     scored = subprocess.run(
         [sys.executable, "-c", _SCORE], cwd=copy, check=True, capture_output=True, text=True
     )
-    return PeerRun(wall_s=wall_s, nats_per_character=float(json.loads(scored.stdout)["loss"]))
+    # Its model says how many parameters it has before the score is printed.
+    score = json.loads(scored.stdout.splitlines()[-1])
+    return PeerRun(wall_s=wall_s, nats_per_character=float(score["loss"]))

@@ -137,6 +137,13 @@ def test_what_is_written_is_read_again(document: dict[str, object]) -> None:
     assert parse_document(dump_document(document), where="x") == document
 
 
+@pytest.mark.parametrize(
+    "text", ["1e3", "0E0", "-.5e+7", "12e5", "1.5", "true", "null", "2030-01-01"]
+)
+def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
+    assert parse_document(dump_document({"name": text}), where="x") == {"name": text}
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_a_document_or_one_fault(text: str) -> None:
     with contextlib.suppress(ConfigurationFault):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 from lightcompute.api import TrainingRun
 from runcontract import environment
 from runcontract.document import parse_document, parse_model
 from runcontract.exit_codes import ExitCode
+from runcontract.progress import Report
 from support.source import CHECKOUT
 
 CONTRACT = (CHECKOUT / "docs" / "contract.md").read_text(encoding="utf-8")
@@ -30,6 +32,12 @@ def test_the_contracts_page_names_every_variable_that_an_attempt_is_told() -> No
 def test_the_contracts_page_has_a_row_for_every_exit_code() -> None:
     rows = re.findall(r"^\| (\d+) \|", CONTRACT, flags=re.MULTILINE)
     assert [int(row) for row in rows] == sorted(ExitCode)
+
+
+def test_the_contracts_page_has_a_row_for_every_report() -> None:
+    rows = re.findall(r"^\| `([a-z]+)` \|", CONTRACT, flags=re.MULTILINE)
+    reports = get_args(get_args(Report)[0])
+    assert sorted(rows) == sorted(report.model_fields["event"].default for report in reports)
 
 
 def test_the_yaml_in_the_readme_is_a_valid_run() -> None:

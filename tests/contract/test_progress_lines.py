@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runcontract.bounds import MAX_COUNT
 from runcontract.losses import Loss
 from runcontract.progress import (
     MAX_LINE_BYTES,
+    Concluded,
+    Described,
     Evaluated,
     Finished,
     Report,
@@ -21,14 +24,29 @@ from runcontract.progress import (
     parse_report,
     report_line,
 )
+from runcontract.results import TargetVerdict
 
 COMMON: dict[str, Any] = {"time": datetime(2026, 11, 22, tzinfo=UTC), "attempt": 1, "step": 3}
 LOSS = Loss(nats_per_token=3.0, nats_per_character=1.5, bits_per_byte=2.2)
 STEPPED = Stepped(
     **COMMON, max_steps=9, epoch=0.5, tokens=99, training_loss=2.5, learning_rate=1e-3, gradient_norm=1, tokens_per_second=10
 )  # fmt: skip
+DESCRIBED = Described(
+    **COMMON, python="CPython 3.11.2", torch="2.9.1", cpu="cpu", cpu_count=2, devices=("A100",), seeds={"seed": 7},
+    configuration_hash="c" * 64, data_sha256="d" * 64, tokenizer_sha256="e" * 64,
+)  # fmt: skip
+TARGET = TargetVerdict(
+    metric="ValidationLoss", unit="NatsPerCharacter", at_most=1.55, reached=1.5, met=True
+)
+CONCLUDED = Concluded(
+    **COMMON, reason="MaxStepsReached", message="done", exit_code=0, max_steps=9, epochs=0.5, tokens=99, parameters=1,
+    training_seconds=3, tokens_per_second=33, final_validation=LOSS, best_validation=LOSS, best_step=3, test=LOSS,
+    target=TARGET, sample="To be",
+)  # fmt: skip
 REPORTS: list[Report] = [
     Started(**COMMON, max_steps=9, parameters=1, training_tokens=2, device="cpu"),
+    DESCRIBED,
+    CONCLUDED,
     STEPPED,
     Evaluated(**COMMON, validation=LOSS, best=True, training_loss=2.0, sample="To be\nor ü"),
     Saved(**COMMON, name="step-00000003", size_bytes=1, digest="a" * 64, save_seconds=0.1, kept=("step-00000003",)),
@@ -92,3 +110,60 @@ def test_a_message_of_any_text_fits_a_line(message: str) -> None:
 def test_a_sample_of_any_text_is_read_again(sample: str) -> None:
     report = Evaluated(**COMMON, validation=LOSS, best=False, training_loss=2.0, sample=sample)
     assert parse_report(report_line(report)) == report
+
+
+WORST = "\x01"
+"""Of one character makes six bytes."""
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        Described(
+            **COMMON | {"attempt": 1_000_000, "step": MAX_COUNT},
+            python=WORST * 200, torch=WORST * 64, cpu=WORST * 200, cpu_count=MAX_COUNT, devices=(WORST * 64,) * 8,
+            git_commit=WORST * 64, image_digest=WORST * 200,
+            seeds={f"{WORST * 62}{number:02}": -MAX_COUNT for number in range(16)},
+            configuration_hash=WORST * 64, data_sha256=WORST * 64, tokenizer_sha256=WORST * 64,
+        ),
+        CONCLUDED.model_copy(
+            update={"reason": WORST * 64, "message": WORST * 1024, "sample": WORST * 2000}
+        ),
+        CONCLUDED.model_copy(update={"message": "\U0001f40d" * 1024, "sample": "\U0001f40d" * 2000}),
+        Evaluated(
+            **COMMON, validation=LOSS, best=False, training_loss=2.0, sample=WORST * 4000
+        ),
+        Saved(
+            **COMMON, name="step-00000003", size_bytes=1, digest="a" * 64, save_seconds=0.1,
+            kept=tuple(f"step-{number:08}" for number in range(2000)),
+        ),
+    ],
+    ids=lambda report: report.event,
+)  # fmt: skip
+def test_the_longest_report_fits_a_line_and_is_read(report: Report) -> None:
+    line = report_line(report)
+    assert len(line.encode()) <= MAX_LINE_BYTES
+    found = parse_report(line)
+    assert found is not None
+    assert (found.event, found.step) == (report.event, report.step)
+
+
+def test_of_too_many_checkpoints_a_line_names_the_newest() -> None:
+    names = tuple(f"step-{number:08}" for number in range(2000))
+    report = Saved(
+        **COMMON, name=names[-1], size_bytes=1, digest="a" * 64, save_seconds=0.1, kept=names
+    )
+    found = parse_report(report_line(report))
+    assert isinstance(found, Saved)
+    assert found.kept == names[-len(found.kept) :]
+    assert len(found.kept) >= 500
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=2000))
+def test_results_with_any_sample_are_read_again(sample: str) -> None:
+    report = CONCLUDED.model_copy(update={"sample": sample})
+    found = parse_report(report_line(report))
+    assert isinstance(found, Concluded)
+    assert found.sample is not None
+    assert sample.startswith(found.sample)
+    assert found.model_copy(update={"sample": sample}) == report

@@ -88,6 +88,15 @@ def test_a_recorded_attempt_of_which_nothing_is_seen_is_started_again_without_a_
     assert again.status == recorded.status
 
 
+def test_a_recorded_attempt_is_not_started_under_a_spec_that_was_refused_meanwhile() -> None:
+    snapshot = a_snapshot(a_run().limited_to("1.00"))
+    recorded = decide(snapshot)
+    run = snapshot.run.with_status(recorded.status)
+    decision = decide(replace(snapshot, run=run, faults=("spec.trainer.imag: no such field",)))
+    assert [type(action).__name__ for action in decision.actions] == ["StopAttempt"]
+    assert condition(decision, ConditionType.ACCEPTED) == ("False", Reason.SPEC_REFUSED)
+
+
 def test_an_attempt_that_is_seen_running_is_charged_from_its_start() -> None:
     run = a_run().with_attempts(an_attempt(price="2.00"), phase=Phase.STARTING)
     decision = decide(a_snapshot(run, a_child(start_time=at(3)), now=at(60)))

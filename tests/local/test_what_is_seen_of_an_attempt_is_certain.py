@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from lightcompute.api.reasons import Reason
 from lightcompute.core.snapshot import Child, ChildState
-from lightcompute.local import records
+from lightcompute.local import attempts, records, tail
 from lightcompute.local.attempts import AttemptProcesses
 from lightcompute.local.files import try_lock
 from lightcompute.local.process import ProcessIdentity, identity_of, is_alive
-from lightcompute.local.records import Plan, Started, Terms
+from lightcompute.local.records import Exit, Plan, Started, Terms
 from runcontract import environment
 from support.local_runs import eventually
 
@@ -159,3 +160,62 @@ def test_what_was_stopped_before_it_began_is_not_started(tmp_path: Path) -> None
     plan = Plan(run_uid=UID, attempt=1, command=("true",), variables={}, folder=str(tmp_path))
     attempt.start(plan, Terms())
     assert records.read_started(tmp_path / "attempt") is None
+
+
+def test_a_log_counts_as_heard_up_to_when_it_was_read_to_its_end(tmp_path: Path) -> None:
+    here = identity_of(os.getpid())
+    assert here is not None
+    write_started(tmp_path, here, here)
+    before = records.now()
+    heard = child(attempt_in(tmp_path)).heard_until
+    assert heard is not None
+    assert before <= heard <= records.now()
+
+
+def test_a_log_that_is_longer_than_what_is_read_at_once_is_not_heard_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "PIECE_BYTES", 100)
+    monkeypatch.setattr(attempts, "_PIECES_AT_ONCE", 2)
+    here = identity_of(os.getpid())
+    assert here is not None
+    write_started(tmp_path, here, here)
+    (tmp_path / records.STDOUT).write_bytes(b"no report\n" * 35)
+    attempt = attempt_in(tmp_path)
+    assert child(attempt).heard_until is None
+    first = child(attempt).heard_until
+    assert first is not None
+    with (tmp_path / records.STDOUT).open("ab") as file:
+        file.write(b"no report\n" * 100)
+    assert child(attempt).heard_until == first, "what came since is not read yet"
+
+
+@pytest.mark.parametrize(
+    ("because", "memory", "interruption", "tells"),
+    [
+        ("Machine", 1, Reason.PREEMPTED, True),
+        ("Asked", 1, None, False),
+        ("Deadline", 1, None, False),
+        (None, 1, None, False),
+        (None, None, None, True),
+    ],
+)
+def test_what_the_machine_did_is_told_apart_from_what_we_asked_for(
+    tmp_path: Path,
+    because: str | None,
+    memory: int | None,
+    interruption: Reason | None,
+    tells: bool,
+) -> None:
+    gone = ProcessIdentity(pid=2**22 - 1, started="another boot/1")
+    write_started(tmp_path, gone, gone)
+    records.write_exit(
+        tmp_path,
+        Exit(
+            run_uid=UID, attempt=1, exit_code=13, signal=None, started_time=records.now(), finished_time=records.now(),
+            peak_memory_bytes=memory, stopped_because=because, message="what happened",
+        ),
+    )  # fmt: skip
+    seen = child(attempt_in(tmp_path))
+    assert seen.interruption is interruption
+    assert seen.cause == ("what happened" if tells else "")

@@ -12,7 +12,7 @@ from lightcompute.api.labels import STOP
 from lightcompute.api.reasons import Phase, Reason
 from lightcompute.testing.builders import RunBuilder, a_run, an_offer
 from lightcompute.testing.drive import Deed, drive
-from lightcompute.testing.trainer import Fate, Script
+from lightcompute.testing.trainer import NO_IMAGE, NO_POD, NO_ROOM, Fate, Obstacle, Script
 from lightcompute.testing.world import Trouble, World, a_world
 
 CAP = "1.00"
@@ -27,6 +27,7 @@ class Scenario:
     attempts: int = 1
     price: str = "2.00"
     keeps_deadlines: bool = True
+    obstacle: Obstacle | None = None
 
     def world(self, **parts: Any) -> World:
         offers = (an_offer(self.price, any_placement=True),)
@@ -35,6 +36,7 @@ class Scenario:
             script=self.script,
             offers=offers,
             keeps_deadlines=self.keeps_deadlines,
+            obstacle=self.obstacle,
             **parts,
         )
 
@@ -105,10 +107,68 @@ SCENARIOS = {
         attempts=2,
     ),
     "preempt": Scenario(
-        script=Script(fates={1: Fate(after_seconds=35, exit_code=13, preempted=True)}), attempts=2
+        script=Script(
+            fates={1: Fate(after_seconds=35, exit_code=13, interruption=Reason.PREEMPTED)}
+        ),
+        attempts=2,
+    ),
+    "vanished": Scenario(
+        script=Script(fates={1: Fate(after_seconds=35, vanishes=True)}), attempts=2
+    ),
+    "evicted": Scenario(
+        script=Script(
+            fates={1: Fate(after_seconds=35, exit_code=137, interruption=Reason.EVICTED)}
+        ),
+        attempts=2,
     ),
     "lost with its machine": Scenario(
-        script=Script(fates={1: Fate(after_seconds=35, vanishes=True)}), attempts=2
+        script=Script(
+            fates={1: Fate(after_seconds=35, vanishes=True, interruption=Reason.NODE_LOST)}
+        ),
+        attempts=2,
+    ),
+    "memory ran out, as the place says": Scenario(
+        script=Script(fates={1: Fate(after_seconds=35, exit_code=1, out_of_memory=True)}),
+        attempts=2,
+    ),
+    "waits for a place, then gets it": Scenario(obstacle=NO_ROOM, deeds=((60, World.mend),)),
+    "waits for a place, is given up, then gets it": Scenario(
+        obstacle=NO_ROOM, deeds=((700, World.mend),), attempts=2
+    ),
+    "waits for a place in vain": Scenario(
+        run=a_run().limited_to(CAP).with_spec(placement={"preRunningDeadlineSeconds": 700}),
+        obstacle=NO_ROOM,
+        ends=Phase.FAILED,
+        attempts=2,
+    ),
+    "no image, then mended": Scenario(obstacle=NO_IMAGE, deeds=((60, World.mend),)),
+    "no image for long, then mended": Scenario(
+        obstacle=NO_IMAGE, deeds=((250, World.mend),), attempts=2
+    ),
+    "no image ever": Scenario(obstacle=NO_IMAGE, ends=Phase.FAILED, attempts=4),
+    "refused by its place, then mended": Scenario(obstacle=NO_POD, deeds=((60, World.mend),)),
+    "refused by its place for ever": Scenario(obstacle=NO_POD, ends=Phase.FAILED, attempts=4),
+    "edited while it waits for a place": Scenario(
+        obstacle=NO_ROOM,
+        deeds=((30, lambda w: w.edit(placement={"priority": 1})), (60, World.mend)),
+    ),
+    "edited while it runs": Scenario(
+        deeds=((30.5, lambda w: w.edit(placement={"priority": 1})),),
+    ),
+    "suspended while it waits for a place": Scenario(
+        obstacle=NO_ROOM,
+        deeds=(
+            (30, lambda w: w.edit(suspend=True)),
+            (60, World.mend),
+            (90, lambda w: w.edit(suspend=False)),
+        ),
+        attempts=2,
+    ),
+    "deleted while it waits for its image": Scenario(
+        obstacle=NO_IMAGE, deeds=((30, lambda w: w.delete()),), ends=Phase.STOPPED
+    ),
+    "a program that says nothing": Scenario(
+        run=a_run().foreign().limited_to(CAP), script=Script(silent=True, steps=300)
     ),
     "active deadline": Scenario(run=a_run().with_spec(activeDeadlineSeconds=60), ends=Phase.FAILED),
     "start refused, then mended": Scenario(
@@ -213,7 +273,13 @@ def test_the_reason_of_every_stop_is_told_in_the_attempt() -> None:
         world = scenario.go(scenario.world())
         told[name] = [attempt.reason for attempt in world.run.status.attempts]
     assert told["preempt"] == [Reason.PREEMPTED, Reason.COMPLETED]
-    assert told["lost with its machine"] == [Reason.VANISHED, Reason.COMPLETED]
+    assert told["vanished"] == [Reason.VANISHED, Reason.COMPLETED]
+    assert told["evicted"] == [Reason.EVICTED, Reason.COMPLETED]
+    assert told["lost with its machine"] == [Reason.NODE_LOST, Reason.COMPLETED]
+    assert told["memory ran out, as the place says"] == [Reason.OUT_OF_MEMORY, Reason.COMPLETED]
+    assert told["waits for a place in vain"] == [Reason.NEVER_STARTED] * 2
+    assert told["no image ever"] == [Reason.IMAGE_UNAVAILABLE] * 4
+    assert told["refused by its place for ever"] == [Reason.POD_REFUSED] * 4
     assert told["hang"] == [Reason.HANG, Reason.COMPLETED]
     assert told["out of memory once"] == [Reason.OUT_OF_MEMORY, Reason.COMPLETED]
     assert told["budget stop"] == [Reason.TIME_OVER]

@@ -16,7 +16,7 @@ from lightcompute.core.phases import TRANSITIONS
 from lightcompute.loop import look
 from lightcompute.testing.builders import a_run, an_offer
 from lightcompute.testing.drive import drive
-from lightcompute.testing.trainer import Fate, Script
+from lightcompute.testing.trainer import NO_IMAGE, NO_ROOM, Fate, Script
 from lightcompute.testing.world import World, a_world
 
 Deed = Callable[[World], None]
@@ -137,6 +137,8 @@ DEEDS: tuple[Deed, ...] = (
     dies(Fate(after_seconds=33, exit_code=1)),
     dies(Fate(after_seconds=33, exit_code=10)),
     dies(Fate(after_seconds=33, vanishes=True)),
+    lambda world: setattr(world, "obstacle", NO_ROOM),
+    lambda world: setattr(world, "obstacle", NO_IMAGE),
 )
 
 

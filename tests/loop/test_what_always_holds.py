@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lightcompute.api.labels import STOP
 from lightcompute.api.money import format_usd
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import TrainingRunStatus
 from lightcompute.core.budget import limit_of
 from lightcompute.core.decide import decide
@@ -17,7 +18,7 @@ from lightcompute.core.ledger import total_cost
 from lightcompute.loop import look
 from lightcompute.testing.builders import HERE, a_run, an_offer
 from lightcompute.testing.drive import Deed, drive
-from lightcompute.testing.trainer import Fate, Script
+from lightcompute.testing.trainer import NO_IMAGE, NO_POD, NO_ROOM, Fate, Obstacle, Script
 from lightcompute.testing.world import Trouble, World, a_world
 
 seconds = st.floats(0, 400, allow_nan=False).map(lambda value: round(value, 3))
@@ -28,7 +29,7 @@ limits = st.integers(1, 2_000_000).map(format_usd)
 @st.composite
 def fates(draw: st.DrawFn) -> Fate:
     when = draw(seconds)
-    match draw(st.integers(0, 4)):
+    match draw(st.integers(0, 5)):
         case 0:
             return Fate(after_seconds=when, exit_code=draw(st.sampled_from([1, 12, 13, 16, 3])))
         case 1:
@@ -37,8 +38,11 @@ def fates(draw: st.DrawFn) -> Fate:
             return Fate(after_seconds=when, vanishes=True)
         case 3:
             return Fate(after_seconds=when, hangs=True)
+        case 4:
+            lost = draw(st.sampled_from([Reason.PREEMPTED, Reason.EVICTED, Reason.NODE_LOST]))
+            return Fate(after_seconds=when, exit_code=137, interruption=lost, cause="it was taken")
         case _:
-            return Fate(after_seconds=when, exit_code=137, preempted=True)
+            return Fate(after_seconds=when, exit_code=137, out_of_memory=draw(st.booleans()))
 
 
 @st.composite
@@ -65,7 +69,13 @@ def reach(value: bool) -> Any:
     return lambda world: setattr(world, "reachable", value)
 
 
+def obstruct(obstacle: Obstacle | None) -> Any:
+    return World.mend if obstacle is None else lambda w: setattr(w, "obstacle", obstacle)
+
+
+obstacles = st.sampled_from([None, NO_ROOM, NO_IMAGE, NO_POD])
 harmless_deeds = st.one_of(
+    obstacles.map(obstruct),
     st.booleans().map(suspend),
     st.booleans().map(reach),
     st.just(lambda world: world.annotate(STOP)),
@@ -90,6 +100,8 @@ def worlds(draw: st.DrawFn) -> tuple[World, list[Deed]]:
         script=draw(scripts()),
         offers=(an_offer(format_usd(rate), any_placement=True),),
         troubles=draw(troubles),
+        obstacle=draw(st.none() | obstacles),
+        reading_seconds=draw(st.sampled_from([0, 0, 20])),
     )
     deeds = draw(st.lists(st.tuples(seconds, harmless_deeds), max_size=4))
     # In the end everything can be reached again: a run whose place is lost for ever is another test.

@@ -76,11 +76,10 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
+_EXPONENT = re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$")
+"""Numbers such as 1e-3, which YAML 1.1 takes for text."""
+_NUMBER_STARTS = list("-+.0123456789")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, _NUMBER_STARTS)
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -211,6 +210,8 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 _UNICODE_BREAKS = re.compile("[\x85\u2028\u2029]")
 _Dumper.add_representer(str, _represent_text)
+# What we read as a number must be quoted where it is text, such as a commit 12e5.
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, _NUMBER_STARTS)
 
 
 def dump_document(value: Any) -> str:

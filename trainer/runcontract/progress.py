@@ -7,27 +7,31 @@ report): a trainer that lies or breaks can spoil its own report and nothing else
 from __future__ import annotations
 
 import json
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from runcontract.base import ReportModel
+from runcontract.bounds import MAX_LINE_BYTES, Count, ReportLine, Seconds
 from runcontract.losses import Loss
+from runcontract.summaries import Concluded, Described
 
-MAX_LINE_BYTES = 16_384
+__all__ = [
+    "MAX_LINE_BYTES",
+    "Concluded",
+    "Described",
+    "Evaluated",
+    "Finished",
+    "Report",
+    "Saved",
+    "Started",
+    "Stepped",
+    "Warned",
+    "parse_report",
+    "report_line",
+]
 
-Count = Annotated[int, Field(ge=0, le=2**53)]
-Seconds = Annotated[float, Field(ge=0, le=1e10)]
 
-
-class _Report(ReportModel):
-    time: datetime = Field(description="When the trainer wrote the report, with its time zone.")
-    attempt: int = Field(ge=1, le=1_000_000, description="Number of the attempt.")
-    step: Count = Field(description="Optimizer steps done.")
-
-
-class Started(_Report):
+class Started(ReportLine):
     """The trainer has read its order and is about to take (or resume) its first step."""
 
     event: Literal["started"] = "started"
@@ -40,7 +44,7 @@ class Started(_Report):
     device: str = Field(max_length=200, description="What it trains on.")
 
 
-class Stepped(_Report):
+class Stepped(ReportLine):
     """Steps were done; written at a steady pace, not for each step."""
 
     event: Literal["step"] = "step"
@@ -62,7 +66,7 @@ class Stepped(_Report):
     )
 
 
-class Evaluated(_Report):
+class Evaluated(ReportLine):
     """The validation part was scored."""
 
     event: Literal["evaluation"] = "evaluation"
@@ -78,7 +82,7 @@ class Evaluated(_Report):
     )
 
 
-class Saved(_Report):
+class Saved(ReportLine):
     """A checkpoint was committed, read back and found whole."""
 
     event: Literal["checkpoint"] = "checkpoint"
@@ -94,7 +98,7 @@ class Saved(_Report):
     )
 
 
-class Warned(_Report):
+class Warned(ReportLine):
     """Something is wrong that training goes on in spite of."""
 
     event: Literal["warning"] = "warning"
@@ -104,7 +108,7 @@ class Warned(_Report):
     message: str = Field(max_length=1024, description="What happened, with numbers.")
 
 
-class Finished(_Report):
+class Finished(ReportLine):
     """The trainer leaves; the exit code tells how."""
 
     event: Literal["finished"] = "finished"
@@ -114,15 +118,29 @@ class Finished(_Report):
 
 
 Report = Annotated[
-    Started | Stepped | Evaluated | Saved | Warned | Finished,
+    Started | Described | Stepped | Evaluated | Saved | Warned | Concluded | Finished,
     Field(discriminator="event"),
 ]
 _ADAPTER: TypeAdapter[Report] = TypeAdapter(Report)
+_CUTTABLE = frozenset({"sample", "message", "kept"})
+"""Fields that may be long in spite of their bounds: a control character takes six bytes, and checkpoints may be many."""
 
 
 def report_line(report: Report) -> str:
-    """The report as one line of JSON, without the newline."""
-    return json.dumps(report.document(), ensure_ascii=False, separators=(",", ":"))
+    """The report as one line of JSON, without the newline; what is long in it is cut where no reader would take the line."""
+    document = report.document()
+    line = _line(document)
+    while len(line.encode()) > MAX_LINE_BYTES:
+        long = max(_CUTTABLE & document.keys(), key=lambda key: len(_line(document[key])))
+        half = len(document[long]) // 2
+        # Of a text the beginning tells most; of checkpoints the newest, which come last.
+        document[long] = document[long][-half:] if long == "kept" else document[long][:half]
+        line = _line(document)
+    return line
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def parse_report(line: str | bytes) -> Report | None:

@@ -96,7 +96,7 @@ class Reason(_Word):
         "NotPreferred",
         "The place would do, but one before it in the run's order was free.",
     )
-    NO_CAPACITY = "NoCapacity", "The place has too few free devices now."
+    NO_CAPACITY = "NoCapacity", "The place has too few free devices now, or took an attempt not in."
     GPU_TYPE_NOT_ALLOWED = (
         "GPUTypeNotAllowed",
         "placement.gpuTypes does not name the place's GPU type.",
@@ -113,6 +113,14 @@ class Reason(_Word):
     BUDGET_TOO_SMALL = (
         "BudgetTooSmall",
         "What is left of the budget does not pay for the shortest useful time at this place's price.",
+    )
+    IMAGE_UNAVAILABLE = (
+        "ImageUnavailable",
+        "The place cannot fetch the trainer's image: check its name, its registry and the secret to pull it with. It counts as a restart when the attempt is given up.",
+    )
+    POD_REFUSED = (
+        "PodRefused",
+        "The place does not create or configure the processes: a Secret, a claim, a quota or a rule of its own stands against them. It counts as a restart when the attempt is given up.",
     )
     PRE_RUNNING_DEADLINE_EXCEEDED = (
         "PreRunningDeadlineExceeded",
@@ -143,11 +151,19 @@ class Reason(_Word):
     COMPLETED = "Completed", "The trainer carried its order out to the end."
     PREEMPTED = (
         "Preempted",
-        "The attempt was asked to leave by its machine or by a person, saved and left; another goes on. It does not count as a restart.",
+        "The attempt was asked to leave by its machine, a scheduler or a person; another goes on from the last checkpoint. It does not count as a restart.",
+    )
+    EVICTED = (
+        "Evicted",
+        "The place threw the attempt out, for lack of memory or disk on its machine, or to empty it; another goes on from the last checkpoint. It does not count as a restart.",
+    )
+    NODE_LOST = (
+        "NodeLost",
+        "The attempt's machine was lost or switched off; another goes on from the last checkpoint. It does not count as a restart.",
     )
     VANISHED = (
         "Vanished",
-        "The attempt is gone without an exit code, as when its machine was lost; another goes on from the last checkpoint. It does not count as a restart.",
+        "The attempt is gone without an exit code, and nothing tells why; another goes on from the last checkpoint. It does not count as a restart.",
     )
     NEVER_STARTED = (
         "NeverStarted",
@@ -159,7 +175,7 @@ class Reason(_Word):
     )
     OUT_OF_MEMORY = (
         "OutOfMemory",
-        "The attempt was killed with SIGKILL, as happens when memory runs out. Try a smaller batchSize or more memory.",
+        "Memory ran out; where the place cannot tell, that is taken for the cause of a SIGKILL. Try a smaller batchSize or more memory.",
     )
     KILLED = "Killed", "A signal ended the attempt."
     INTERNAL_ERROR = (

@@ -192,6 +192,7 @@ class Cost(ReportModel):
 class RunResults(ReportModel):
     """What came out, judged against what was wanted."""
 
+    attempt: int | None = Field(default=None, ge=1, description="Attempt that told it.")
     reason: str = Field(max_length=64, description="Why the training ended, as the trainer says.")
     message: str = Field(max_length=MAX_MESSAGE, description="The same with numbers.")
     target_met: bool | None = Field(default=None, description="None when there is no target.")
@@ -245,7 +246,9 @@ class TrainingRunStatus(ReportModel):
     )
     restarts: int = Field(default=0, ge=0, description="Attempts after the first.")
     restarts_count_towards_max: int = Field(
-        default=0, ge=0, description="Those of them that followed a failure which counts."
+        default=0,
+        ge=0,
+        description="Failures that count towards failurePolicy.maxRestarts; all other restarts are free.",
     )
     conditions: tuple[Condition, ...] = Field(
         default=(), max_length=16, description="Questions answered."

@@ -10,6 +10,7 @@ from lightcompute.api.status import Attempt
 from lightcompute.core.decision import Action, DeleteRun, LetGo, ReleaseAttempt, StopAttempt
 from lightcompute.core.facts import Facts, is_finished
 from lightcompute.core.ledger import total_cost
+from lightcompute.core.report import final_results
 from lightcompute.core.retry import FINAL_REASONS, MAX_FRUITLESS, free_and_fruitless
 from lightcompute.core.revise import revised
 from lightcompute.core.snapshot import ChildState
@@ -97,7 +98,7 @@ def a_completed_attempt_ends_the_run(facts: Facts) -> Verdict | None:
     newest = _ended(facts)
     if newest is None or newest.reason != Reason.COMPLETED:
         return None
-    results = facts.status.results
+    results = final_results(facts.status)
     verdict = results.target if results is not None else None
     told = f"attempt {newest.number} came to the end"
     if results is not None:

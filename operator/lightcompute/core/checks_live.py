@@ -12,17 +12,15 @@ from lightcompute.api.money import show_usd
 from lightcompute.api.reasons import Phase, Reason, known_reason
 from lightcompute.api.status import Attempt, AttemptState
 from lightcompute.core.budget import end_time, limit_of, rate_of, useful_seconds
-from lightcompute.core.checks_end import releases
-from lightcompute.core.decision import Action, RenewDeadline, StartAttempt
+from lightcompute.core.checks_begin import begin_due
+from lightcompute.core.decision import Action, RenewDeadline
 from lightcompute.core.facts import Facts
 from lightcompute.core.ledger import total_cost, total_held
 from lightcompute.core.revise import revised
 from lightcompute.core.snapshot import ChildState
 from lightcompute.core.text import clock, span
 from lightcompute.core.verdict import SOON_SECONDS, Verdict, await_stop, stop
-
-UNSCHEDULED_SECONDS = 120
-"""An attempt whose processes hold no place so long after they were asked for is given up, and places are looked at again."""
+from lightcompute.core.waiting import waiting
 
 
 def a_stopping_attempt_is_waited_for(facts: Facts) -> Verdict | None:
@@ -31,7 +29,7 @@ def a_stopping_attempt_is_waited_for(facts: Facts) -> Verdict | None:
     if live is None or live.state is not AttemptState.STOPPING:
         return None
     reason = known_reason(live.stop_reason, Reason.ATTEMPT_STOPPING)
-    return await_stop(facts, live, reason, f"stopping because of {reason}")
+    return await_stop(facts, live, reason, live.message or f"stopping because of {reason}")
 
 
 def a_person_stops_the_run(facts: Facts) -> Verdict | None:
@@ -106,9 +104,9 @@ def the_budget_stops_the_attempt(facts: Facts) -> Verdict | None:
 
 
 def a_hung_attempt_is_stopped(facts: Facts) -> Verdict | None:
-    """Silence for progressDeadlineSeconds, from a trainer that would report."""
+    """Silence for progressDeadlineSeconds, from a trainer that would report and was listened to."""
     due = _hang_time(facts)
-    if facts.live is None or due is None or facts.now < due:
+    if facts.live is None or due is None or facts.now < due or not _was_heard(facts, due):
         return None
     seconds = facts.run.spec.progress_deadline_seconds
     silent_since = clock(due - timedelta(seconds=seconds))
@@ -117,41 +115,6 @@ def a_hung_attempt_is_stopped(facts: Facts) -> Verdict | None:
         facts.live,
         Reason.HANG,
         f"no report since {silent_since}, progressDeadlineSeconds is {seconds}",
-    )
-
-
-def an_attempt_that_finds_no_place_is_given_up(facts: Facts) -> Verdict | None:
-    """Its processes exist, but the place does not take them in."""
-    live, child = facts.live, facts.child
-    if live is None or child is None or child.state is not ChildState.PENDING:
-        return None
-    due = live.reserved_time + timedelta(seconds=UNSCHEDULED_SECONDS)
-    if facts.now < due:
-        return None
-    told = f"{live.place} took attempt {live.number} not in within {UNSCHEDULED_SECONDS} s"
-    return stop(facts, live, Reason.NO_CAPACITY, told)
-
-
-def a_recorded_attempt_is_started(facts: Facts) -> Verdict | None:
-    """Recorded and not seen: it was not started yet, or whoever was to start it died; it is started, again if need be."""
-    live = facts.live
-    if live is None or live.start_time is not None:
-        return None
-    start = StartAttempt(
-        attempt=live.number,
-        place=live.place,
-        deadline_seconds=live.deadline_seconds,
-        stop_after_seconds=live.stop_after_seconds,
-        grace_seconds=facts.terms.grace_seconds,
-    )
-    actions: tuple[Action, ...] = () if facts.seen else (*releases(facts), start)
-    return Verdict(
-        phase=Phase.STARTING,
-        reason=Reason.ATTEMPT_STARTING,
-        message=f"attempt {live.number} is being started on {live.place}",
-        status=facts.status,
-        actions=actions,
-        look_again_at=facts.now + timedelta(seconds=SOON_SECONDS),
     )
 
 
@@ -166,16 +129,15 @@ def a_live_attempt_goes_on(facts: Facts) -> Verdict | None:
         assert live.deadline_seconds is not None
         actions = (RenewDeadline(attempt=live.number, deadline_seconds=live.deadline_seconds),)
     unseen = child is not None and child.state is ChildState.UNKNOWN
+    waits = waiting(facts)
+    times = (end_time(live), _next_listening(facts), begin_due(live) if waits else None)
     return Verdict(
-        phase=Phase.RUNNING,
-        reason=Reason.ATTEMPT_RUNNING,
-        message=_running(live, unseen=unseen),
+        phase=Phase.STARTING if waits is not None else Phase.RUNNING,
+        reason=waits.reason if waits is not None else Reason.ATTEMPT_RUNNING,
+        message=waits.message if waits is not None else _running(live, unseen=unseen),
         status=facts.status,
         actions=actions,
-        look_again_at=min(
-            (time for time in (end_time(live), _hang_time(facts)) if time is not None),
-            default=None,
-        ),
+        look_again_at=min((time for time in times if time and time > facts.now), default=None),
     )
 
 
@@ -198,8 +160,24 @@ def _hang_time(facts: Facts) -> datetime | None:
     if spec.progress_deadline_seconds == 0 or child.state is not ChildState.RUNNING:
         return None
     told = child.progress.newest_time if child.progress is not None else None
-    newest = live.start_time if told is None else max(live.start_time, min(told, facts.now))
+    began = max(live.start_time, child.began_time or live.start_time)
+    newest = began if told is None else max(began, min(told, facts.now))
     return newest + timedelta(seconds=spec.progress_deadline_seconds)
+
+
+def _was_heard(facts: Facts, due: datetime) -> bool:
+    """Whether the log is known to be read up to `due`: whoever has only just come, or cannot read it, knows of no silence."""
+    heard = facts.child.heard_until if facts.child is not None else None
+    return heard is not None and heard >= due
+
+
+def _next_listening(facts: Facts) -> datetime | None:
+    """When silence becomes a hang; where that time is over and the log is read only up to before it: soon."""
+    due = _hang_time(facts)
+    if due is None or due > facts.now:
+        return due
+    read = facts.child is not None and facts.child.heard_until is not None
+    return facts.now + timedelta(seconds=SOON_SECONDS) if read else None
 
 
 def _so_far(facts: Facts) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from lightcompute.api.money import show_usd
 from lightcompute.api.reasons import Phase, Reason
@@ -17,6 +17,12 @@ from lightcompute.core.facts import Facts, stop_after
 from lightcompute.core.ledger import folded_attempts, total_cost
 from lightcompute.core.placement import Round, look_for_place
 from lightcompute.core.revise import revised
+from lightcompute.core.search import (
+    next_try,
+    retry_interval,
+    round_is_due,
+    search_end,
+)
 from lightcompute.core.snapshot import Offer
 from lightcompute.core.text import clock, cut
 from lightcompute.core.verdict import SOON_SECONDS, Verdict, with_attempt
@@ -78,10 +84,10 @@ def an_exhausted_budget_starts_nothing(facts: Facts) -> Verdict | None:
 def a_free_place_is_reserved(facts: Facts) -> Verdict | None:
     """The intention is recorded (number, place, price, deadline); only then is anything started."""
     found = look_for_place(facts)
-    if found.chosen is None or _was_promised_in_vain(facts):
+    if found.chosen is None:
         return None
     attempt = _new_attempt(facts, found.chosen)
-    placement = revised(_searched(facts, found, new_round=True).placement, place=found.chosen.place)
+    placement = revised(_searched(facts, found).placement, place=found.chosen.place)
     status = revised(
         facts.status,
         placement=placement,
@@ -107,10 +113,12 @@ def a_free_place_is_reserved(facts: Facts) -> Verdict | None:
 
 def the_search_for_a_place_has_an_end(facts: Facts) -> Verdict | None:
     """Time is up, preRunningDeadlineSeconds after the search began."""
-    due = _search_end(facts)
+    due = search_end(facts)
     if facts.now < due:
         return None
     found = look_for_place(facts)
+    placement = revised(_searched(facts, found).placement, candidates=found.candidates)
+    over = due if facts.newest is None else max(due, facts.newest.end_time or due)
     seconds = facts.run.spec.placement.pre_running_deadline_seconds
     return Verdict(
         phase=Phase.FAILED,
@@ -119,7 +127,7 @@ def the_search_for_a_place_has_an_end(facts: Facts) -> Verdict | None:
             f"no place in {seconds} s (preRunningDeadlineSeconds): {_what_was_tried(found)}"
         ),
         status=revised(
-            _searched(facts, found, new_round=True), completion_time=due, next_attempt_time=None
+            facts.status, placement=placement, completion_time=over, next_attempt_time=None
         ),
         look_again_at=facts.now if facts.run.spec.ttl_seconds_after_finished is not None else None,
     )
@@ -127,13 +135,10 @@ def the_search_for_a_place_has_an_end(facts: Facts) -> Verdict | None:
 
 def a_place_is_waited_for(facts: Facts) -> Verdict:
     """The next round comes after placement.retryIntervalSeconds, or earlier if a place is seen to be free."""
-    interval = timedelta(seconds=facts.run.spec.placement.retry_interval_seconds)
-    last = facts.status.placement.round_time
-    new_round = last is None or facts.now >= last + interval
-    found = look_for_place(facts)
-    status = _searched(facts, found, new_round=new_round)
-    next_round = (status.placement.round_time or facts.now) + interval
-    due = _search_end(facts)
+    status = _searched(facts, look_for_place(facts))
+    next_round = (status.placement.round_time or facts.now) + retry_interval(facts)
+    next_round = min(next_round, next_try(facts) or next_round)
+    due = search_end(facts)
     # Told as of the last round, so that the message doesn't change between rounds.
     tried = _what_was_tried(Round(candidates=status.placement.candidates, chosen=None))
     return Verdict(
@@ -162,25 +167,23 @@ def _new_attempt(facts: Facts, offer: Offer) -> Attempt:
     )
 
 
-def _searched(facts: Facts, found: Round, *, new_round: bool) -> TrainingRunStatus:
+def _searched(facts: Facts, found: Round) -> TrainingRunStatus:
+    """The status with the search begun or gone on; the table of places changes with each round, and where it tells what is over."""
     known = facts.status.placement
+    new_round = round_is_due(facts)
     changes: dict[str, object] = {"waiting_since": known.waiting_since or facts.now}
     if new_round:
-        changes |= {"round_time": facts.now, "candidates": found.candidates}
+        changes["round_time"] = facts.now
+    if new_round or found.chosen is not None or _is_outdated(facts):
+        changes["candidates"] = found.candidates
     return revised(facts.status, placement=revised(known, **changes))
 
 
-def _search_end(facts: Facts) -> datetime:
-    began = facts.status.placement.waiting_since or facts.now
-    seconds = facts.run.spec.placement.pre_running_deadline_seconds
-    return began + timedelta(seconds=seconds)
-
-
-def _was_promised_in_vain(facts: Facts) -> bool:
-    """Places said to be free took nothing in until the search was to end: another try would go on for ever."""
-    newest, began = facts.newest, facts.status.placement.waiting_since
-    tried = newest is not None and newest.reason == Reason.NEVER_STARTED
-    return tried and began is not None and facts.now >= _search_end(facts)
+def _is_outdated(facts: Facts) -> bool:
+    """Whether the table is of another spec, or names a place as chosen that came to nothing."""
+    status = facts.status
+    other = status.observed_generation != facts.run.metadata.generation
+    return other or any(each.reason == Reason.CHOSEN for each in status.placement.candidates)
 
 
 def _what_was_tried(found: Round) -> str:
@@ -190,7 +193,9 @@ def _what_was_tried(found: Round) -> str:
     counts = ", ".join(
         f"{sum(each.reason == reason for each in found.candidates)} {reason}" for reason in reasons
     )
-    return f"{len(found.candidates)} places looked at: {counts}"
+    full = (each for each in found.candidates if each.reason == Reason.NO_CAPACITY and each.message)
+    first = next((f"; {each.place}: {each.message}" for each in full), "")
+    return f"{len(found.candidates)} places looked at: {counts}{first}"
 
 
 def _refused(facts: Facts, reason: Reason, message: str) -> Verdict:

@@ -23,6 +23,15 @@ PROGRESS_SECONDS = 10
 """Progress alone is written no more often."""
 
 _BAD = frozenset({Phase.FAILED, Phase.BUDGET_EXHAUSTED})
+_BAD_REASONS = frozenset(
+    {
+        Reason.SPEC_REFUSED,
+        Reason.START_REFUSED,
+        Reason.IMAGE_UNAVAILABLE,
+        Reason.POD_REFUSED,
+        Reason.HANG,
+    }
+)
 _AT_REST = frozenset(
     {Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED, Phase.SUSPENDED, Phase.BUDGET_EXHAUSTED}
 )
@@ -100,7 +109,7 @@ def _events(facts: Facts, status: TrainingRunStatus) -> tuple[Event, ...]:
     events += budget_warnings(before.cost, status.cost)
     if (before.phase, before.reason) != (status.phase, status.reason):
         reason = known_reason(status.reason, Reason.ATTEMPT_RUNNING)
-        bad = status.phase in _BAD or reason in {Reason.SPEC_REFUSED, Reason.START_REFUSED}
+        bad = status.phase in _BAD or reason in _BAD_REASONS
         events.append(
             Event(type="Warning" if bad else "Normal", reason=reason, message=status.message)
         )

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lightcompute.api.reasons import ConditionType, Phase, Reason
-from lightcompute.api.status import Condition
+from lightcompute.api.status import Attempt, Condition
 from lightcompute.core.budget import limit_of
 from lightcompute.core.facts import Facts
+from lightcompute.core.report import final_results
 from lightcompute.core.text import cut
 from lightcompute.core.verdict import Verdict
+from lightcompute.core.waiting import waiting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,8 @@ def answers(facts: Facts, verdict: Verdict) -> tuple[Answer, ...]:
     known = {condition.type for condition in facts.run.status.conditions}
     always = (
         _accepted(facts, verdict),
-        _scheduled(verdict),
-        _running(verdict),
+        _scheduled(facts, verdict),
+        _running(facts, verdict),
         _checkpoint_ready(verdict),
         _budget_exhausted(facts, verdict),
     )
@@ -84,41 +86,46 @@ def _accepted(facts: Facts, verdict: Verdict) -> Answer:
     )
 
 
-def _scheduled(verdict: Verdict) -> Answer:
+def _scheduled(facts: Facts, verdict: Verdict) -> Answer:
     newest = verdict.status.attempts[-1] if verdict.status.attempts else None
+    type_ = ConditionType.SCHEDULED
     if newest is None or not newest.is_live:
-        return Answer(
-            type=ConditionType.SCHEDULED,
-            holds=False,
-            reason=verdict.reason,
-            message=verdict.message,
-        )
+        return Answer(type=type_, holds=False, reason=verdict.reason, message=verdict.message)
+    if newest.start_time is None:
+        return _not_begun(facts, type_, newest)
     return Answer(
-        type=ConditionType.SCHEDULED,
+        type=type_,
         holds=True,
         reason=Reason.CHOSEN,
         message=f"attempt {newest.number} holds {newest.place}",
     )
 
 
-def _running(verdict: Verdict) -> Answer:
+def _running(facts: Facts, verdict: Verdict) -> Answer:
     newest = verdict.status.attempts[-1] if verdict.status.attempts else None
     type_ = ConditionType.RUNNING
     if newest is None or not newest.is_live:
         return Answer(
             type=type_, holds=False, reason=Reason.NO_ATTEMPT, message="nothing of it is alive"
         )
-    if newest.start_time is None:
-        return Answer(
-            type=type_,
-            holds=False,
-            reason=Reason.ATTEMPT_STARTING,
-            message=f"attempt {newest.number} is not seen to run yet",
-        )
+    if newest.start_time is None or waiting(facts) is not None:
+        return _not_begun(facts, type_, newest)
     reason = Reason.ATTEMPT_RUNNING
     if verdict.phase == Phase.STOPPING:
         reason = Reason.ATTEMPT_STOPPING
     return Answer(type=type_, holds=True, reason=reason, message=verdict.message)
+
+
+def _not_begun(facts: Facts, type_: ConditionType, newest: Attempt) -> Answer:
+    waits = waiting(facts)
+    return Answer(
+        type=type_,
+        holds=False,
+        reason=waits.reason if waits is not None else Reason.ATTEMPT_STARTING,
+        message=waits.message
+        if waits is not None
+        else f"attempt {newest.number} is not seen to run on {newest.place} yet",
+    )
 
 
 def _checkpoint_ready(verdict: Verdict) -> Answer:
@@ -188,7 +195,8 @@ def _target_met(facts: Facts, verdict: Verdict) -> Answer | None:
         return None
     results = verdict.status.results
     target = results.target if results is not None else None
-    if target is None or not (target.met or verdict.phase == Phase.SUCCEEDED):
+    over = verdict.phase == Phase.SUCCEEDED and final_results(verdict.status) is not None
+    if target is None or not (target.met or over):
         return Answer(
             type=ConditionType.TARGET_MET,
             holds=None,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from lightcompute.core import checks_end, checks_live, checks_start
+from lightcompute.core import checks_begin, checks_end, checks_live, checks_start
 from lightcompute.core.conclude import conclude
 from lightcompute.core.decision import Decision
 from lightcompute.core.facts import Facts, establish
@@ -40,8 +40,9 @@ CHECKS: tuple[Check, ...] = (
     checks_live.the_active_deadline_ends_the_run,
     checks_live.the_budget_stops_the_attempt,
     checks_live.a_hung_attempt_is_stopped,
-    checks_live.an_attempt_that_finds_no_place_is_given_up,
-    checks_live.a_recorded_attempt_is_started,
+    checks_begin.an_attempt_that_cannot_begin_is_given_up,
+    checks_begin.an_attempt_that_finds_no_place_is_given_up,
+    checks_begin.a_recorded_attempt_is_started,
     checks_live.a_live_attempt_goes_on,
     # No live attempt: why none may start, then where the next one goes.
     checks_start.a_refused_spec_starts_nothing,

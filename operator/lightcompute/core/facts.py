@@ -93,7 +93,7 @@ def establish(snapshot: Snapshot) -> Facts:
     status = revised(status, attempts=(*status.attempts[:-1], after))
     status = _with_deadline(status, snapshot) if after.is_live else _with_end(status, snapshot)
     if after.start_time is not None:
-        status = _with_first_start(status, after.start_time)
+        status = _with_first_start(status, after)
     status = report.told(status, snapshot)
     ended = None if after.is_live else status.attempts[-1]
     return Facts(snapshot=snapshot, status=status, ended=ended, reopened=reopened)
@@ -110,12 +110,9 @@ def _seen(attempt: Attempt, snapshot: Snapshot) -> Attempt:
     """`attempt` with what is seen of it now."""
     child = snapshot.child(attempt.number)
     if child is None:
-        if attempt.start_time is not None:
-            gone = Child(attempt=attempt.number, state=ChildState.VANISHED)
-            return _ended(attempt, gone, snapshot)
-        if attempt.state is AttemptState.STOPPING:
-            return _given_up(attempt, snapshot.now)
-        return attempt
+        if attempt.start_time is None and attempt.state is not AttemptState.STOPPING:
+            return attempt
+        return _ended(attempt, Child(attempt=attempt.number, state=ChildState.VANISHED), snapshot)
     match child.state:
         case ChildState.PENDING:
             return attempt
@@ -184,16 +181,6 @@ def _end_of(attempt: Attempt, child: Child, snapshot: Snapshot) -> datetime:
     return end
 
 
-def _given_up(attempt: Attempt, now: datetime) -> Attempt:
-    return revised(
-        attempt,
-        state=AttemptState.ENDED,
-        end_time=now,
-        reason=Reason.NEVER_STARTED.value,
-        message=f"given up ({attempt.stop_reason}) before anything of it was seen to run",
-    )
-
-
 def _with_deadline(status: TrainingRunStatus, snapshot: Snapshot) -> TrainingRunStatus:
     """The live attempt's deadline as limit, price and ledger have it now."""
     attempt = status.attempts[-1]
@@ -227,9 +214,11 @@ def _with_end(status: TrainingRunStatus, snapshot: Snapshot) -> TrainingRunStatu
     )
 
 
-def _with_first_start(status: TrainingRunStatus, start: datetime) -> TrainingRunStatus:
-    placement = revised(status.placement, waiting_since=None)
-    return revised(status, start_time=status.start_time or start, placement=placement)
+def _with_first_start(status: TrainingRunStatus, attempt: Attempt) -> TrainingRunStatus:
+    status = revised(status, start_time=status.start_time or attempt.start_time)
+    if attempt.stop_reason == Reason.NO_CAPACITY:
+        return status  # it was taken in when it had been given up: the search for a place goes on
+    return revised(status, placement=revised(status.placement, waiting_since=None))
 
 
 def is_finished(facts: Facts) -> bool:

@@ -13,8 +13,9 @@ from lightcompute.core.budget import (
     useful_seconds,
 )
 from lightcompute.core.facts import Facts
+from lightcompute.core.search import retry_time, search_end, tried_in_vain, was_promised_in_vain
 from lightcompute.core.snapshot import Offer
-from lightcompute.core.text import cut
+from lightcompute.core.text import clock, cut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,12 @@ def _index(name: str, names: tuple[str, ...]) -> int:
 
 
 def _refusal(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
-    return _not_allowed(facts, offer) or _too_dear(facts, offer) or _not_free(offer)
+    return (
+        _not_allowed(facts, offer)
+        or _too_dear(facts, offer)
+        or _not_free(offer)
+        or _tried_in_vain(facts, offer)
+    )
 
 
 def _not_allowed(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
@@ -109,3 +115,15 @@ def _not_free(offer: Offer) -> tuple[Reason, str] | None:
     if offer.unavailable is None:
         return None
     return offer.unavailable, offer.message
+
+
+def _tried_in_vain(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
+    """It is said to be free, but took nothing in when that was tried; or others did until the search was over."""
+    attempt = tried_in_vain(facts, offer.place)
+    if attempt is not None and retry_time(facts, attempt) > facts.now:
+        again = clock(retry_time(facts, attempt))
+        return Reason.NO_CAPACITY, f"not tried again before {again}: {attempt.message}"
+    if not was_promised_in_vain(facts):
+        return None
+    over = f"the search ended at {clock(search_end(facts))}"
+    return Reason.NO_CAPACITY, attempt.message if attempt is not None else over

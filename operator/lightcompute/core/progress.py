@@ -11,6 +11,8 @@ from datetime import datetime
 
 from runcontract.losses import Loss
 from runcontract.progress import (
+    Concluded,
+    Described,
     Evaluated,
     Finished,
     Report,
@@ -27,11 +29,13 @@ class Progress:
 
     attempt: int
     started: Started | None = None
+    described: Described | None = None
     stepped: Stepped | None = None
     evaluated: Evaluated | None = None
     best_validation: Loss | None = None
     saved: Saved | None = None
     warned: Warned | None = None
+    concluded: Concluded | None = None
     finished: Finished | None = None
     newest_time: datetime | None = None
     """Largest time in a report, by the trainer's clock."""
@@ -39,7 +43,14 @@ class Progress:
     @property
     def step(self) -> int:
         """Optimizer steps done, as far as is told."""
-        reports = (self.started, self.stepped, self.evaluated, self.saved, self.finished)
+        reports = (
+            self.started,
+            self.stepped,
+            self.evaluated,
+            self.saved,
+            self.concluded,
+            self.finished,
+        )
         return max((report.step for report in reports if report is not None), default=0)
 
     @property
@@ -55,18 +66,23 @@ class Progress:
         known = replace(self, newest_time=_later(self.newest_time, report.time))
         match report:
             case Started():
-                return replace(known, started=report)
+                known = replace(known, started=report)
+            case Described():
+                known = replace(known, described=report)
             case Stepped():
-                return replace(known, stepped=report)
+                known = replace(known, stepped=report)
             case Evaluated():
                 best = report.validation if report.best else known.best_validation
-                return replace(known, evaluated=report, best_validation=best)
+                known = replace(known, evaluated=report, best_validation=best)
             case Saved():
-                return replace(known, saved=report)
+                known = replace(known, saved=report)
             case Warned():
-                return replace(known, warned=report)
+                known = replace(known, warned=report)
+            case Concluded():
+                known = replace(known, concluded=report)
             case Finished():
-                return replace(known, finished=report)
+                known = replace(known, finished=report)
+        return known
 
 
 def _later(known: datetime | None, new: datetime) -> datetime | None:

@@ -19,9 +19,10 @@ from lightcompute.core.progress import Progress
 from lightcompute.core.revise import revised
 from lightcompute.core.snapshot import Child, Snapshot
 from lightcompute.core.text import cut
-from runcontract.audit import Audit
+from runcontract.bounds import MAX_COUNT
 from runcontract.losses import Loss
-from runcontract.results import KeptCheckpoint, Results, TerminationMessage
+from runcontract.progress import Concluded, Described
+from runcontract.results import KeptCheckpoint, TerminationMessage
 
 
 def told(status: TrainingRunStatus, snapshot: Snapshot) -> TrainingRunStatus:
@@ -37,8 +38,9 @@ def told(status: TrainingRunStatus, snapshot: Snapshot) -> TrainingRunStatus:
     results = _results(snapshot, child)
     if results is not None:
         changes["results"] = results
-    if snapshot.audit is not None:
-        changes["environment"] = _environment(snapshot.audit)
+    environment = _environment(snapshot, child)
+    if environment is not None:
+        changes["environment"] = environment
     if snapshot.tensorboard_url is not None:
         changes["tensorboard"] = TensorBoardStatus(url=cut(snapshot.tensorboard_url, 500))
     return revised(status, **changes)
@@ -132,17 +134,28 @@ def _checkpoints(
     return tuple(ordered[-MAX_CHECKPOINTS:])
 
 
+def final_results(status: TrainingRunStatus) -> RunResults | None:
+    """The results, where they are of the newest attempt: an earlier one's word is not the last."""
+    results, newest = status.results, status.attempts[-1] if status.attempts else None
+    if results is None or newest is None or results.attempt not in {None, newest.number}:
+        return None
+    return results
+
+
 def _results(snapshot: Snapshot, child: Child | None) -> RunResults | None:
-    """The results file of whichever attempt wrote it last, else the last word of the newest one."""
+    """The results file of whichever attempt wrote it last, else what the newest one reported, else its last word."""
     if snapshot.results is not None:
-        return _from_file(snapshot.results)
-    if child is not None and child.termination is not None:
-        return _from_last_word(child.termination)
-    return None
+        return _concluded(Concluded.of(snapshot.results, time=snapshot.results.finished_time))
+    if child is None:
+        return None
+    if child.progress is not None and child.progress.concluded is not None:
+        return _concluded(child.progress.concluded)
+    return _from_last_word(child.termination, child.attempt) if child.termination else None
 
 
-def _from_file(results: Results) -> RunResults:
+def _concluded(results: Concluded) -> RunResults:
     return RunResults(
+        attempt=results.attempt,
         reason=results.reason,
         message=cut(results.message),
         target_met=results.target.met if results.target is not None else None,
@@ -151,39 +164,50 @@ def _from_file(results: Results) -> RunResults:
         best_validation=results.best_validation,
         best_step=results.best_step,
         test=results.test,
-        steps=results.steps,
+        steps=results.step,
         epochs=results.epochs,
         tokens=results.tokens,
         parameters=results.parameters,
         training_seconds=results.training_seconds,
         tokens_per_second=results.tokens_per_second,
-        sample=cut(results.sample, 2000) if results.sample is not None else None,
+        sample=results.sample,
     )
 
 
-def _from_last_word(word: TerminationMessage) -> RunResults:
+def _from_last_word(word: TerminationMessage, attempt: int) -> RunResults:
     return RunResults(
-        reason=cut(word.reason, 64),
+        attempt=attempt,
+        reason=word.reason,
         message=cut(word.message),
         target_met=word.target.met if word.target is not None else None,
         target=word.target,
         final_validation=word.final_validation,
         best_validation=word.best_validation,
-        steps=word.step,
+        steps=min(word.step, MAX_COUNT),
     )
 
 
-def _environment(audit: Audit) -> Environment:
-    hardware = audit.hardware
-    devices = ", ".join(hardware.devices)
+def _environment(snapshot: Snapshot, child: Child | None) -> Environment | None:
+    """From the audit trail in the run's folder, else as the newest attempt reported it."""
+    if snapshot.audit is not None:
+        started = snapshot.audit.started_time
+        return _described(Described.of(snapshot.audit, time=started, step=0))
+    progress = child.progress if child is not None else None
+    if progress is None or progress.described is None:
+        return None
+    return _described(progress.described)
+
+
+def _described(told: Described) -> Environment:
+    devices = ", ".join(told.devices)
     return Environment(
-        python=audit.python,
-        torch=cut(audit.packages.get("torch", ""), 64),
-        hardware=cut(f"{hardware.cpu}, {hardware.cpu_count} CPUs{devices and '; '}{devices}", 300),
-        git_commit=audit.git_commit,
-        image_digest=audit.image_digest,
-        seeds=dict(sorted(audit.seeds.items())[:16]),
-        configuration_hash=audit.configuration_hash,
-        data_sha256=audit.data_sha256,
-        tokenizer_sha256=audit.tokenizer_sha256,
+        python=told.python,
+        torch=told.torch,
+        hardware=cut(f"{told.cpu}, {told.cpu_count} CPUs{devices and '; '}{devices}", 300),
+        git_commit=told.git_commit,
+        image_digest=told.image_digest,
+        seeds=told.seeds,
+        configuration_hash=told.configuration_hash,
+        data_sha256=told.data_sha256,
+        tokenizer_sha256=told.tokenizer_sha256,
     )

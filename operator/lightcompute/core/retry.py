@@ -1,7 +1,8 @@
 """How an attempt ended and what follows: tried again or not, counted or not, after how long.
 
-Who made it end decides. The user's own faults are final, since the same order would end the same way. A machine that was taken
-away is nobody's fault and free. Everything else counts towards `failurePolicy.maxRestarts`.
+Who made it end decides, in this order: the trainer, who is done or finds the order at fault; we, who asked it to leave; the place,
+which took its machine away. The user's own faults are final, since the same order would end the same way; what was asked or
+taken away is free; everything else counts towards `failurePolicy.maxRestarts`.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from lightcompute.api.reasons import Reason
+from lightcompute.api.reasons import Reason, known_reason
 from lightcompute.api.spec import Backoff
 from lightcompute.api.status import Attempt
 from lightcompute.core.budget import end_time
 from lightcompute.core.snapshot import Child, ChildState
+from lightcompute.core.text import cut
 from runcontract.exit_codes import DESCRIPTIONS, ExitCode
 
 FRUITFUL_SECONDS = 600
 """An attempt that held its place for so long counts as having brought the run forward, whatever it reported."""
 MAX_FRUITLESS = 10
 """So many free attempts in a row without a step saved end the run: something is wrong that nobody owns up to."""
+MAX_CAUSE = 512
+"""What a trainer or a place says about an end may be longer than a status has room for."""
 _SIGKILL = 9
 
 
@@ -53,25 +57,23 @@ FINAL_REASONS = frozenset(_USERS_FAULTS.values())
 assert all(code.is_users_fault == (code in _USERS_FAULTS) for code in ExitCode)
 
 
+_COUNTED_STOPS = frozenset({Reason.HANG, Reason.IMAGE_UNAVAILABLE, Reason.POD_REFUSED})
+"""What an attempt is stopped for that is a failure of its own; all other stops are somebody's wish."""
+
+
 def judge(child: Child, attempt: Attempt, *, speaks_contract: bool, ended: datetime) -> Ending:
     """How `attempt` ended, from what is seen of it (`child`: Exited or Vanished)."""
-    if child.state is ChildState.VANISHED and attempt.start_time is None:
-        return _free(Reason.NEVER_STARTED, "gone before anything of it was seen to run")
     code = _contract_code(child) if speaks_contract else None
     how = _how(child, code)
-    if child.exit_code == 0 and child.signal is None:
-        return Ending(follows=Follows.SUCCESS, reason=Reason.COMPLETED, message=how)
-    if code in _USERS_FAULTS:
-        return Ending(follows=Follows.FAILURE, reason=_USERS_FAULTS[code], message=how)
-    if attempt.stop_reason == Reason.HANG:
-        return _counted(Reason.HANG, f"hung and was stopped; {how}")
-    if attempt.stop_reason is not None:
-        return _free(Reason.PREEMPTED, f"asked to leave ({attempt.stop_reason}); {how}")
-    if child.state is ChildState.VANISHED:
-        return _free(Reason.VANISHED, how)
-    if child.preempted or code is ExitCode.PREEMPTED:
-        return _free(Reason.PREEMPTED, how)
-    return _out_of_time(attempt, code, how, ended) or _failed(child, code, how)
+    return (
+        _said_by_the_trainer(child, code, how)
+        or _at_our_word(child, attempt, how)
+        or _taken_away(child, attempt, how)
+        or _out_of_memory(child, how)
+        or _asked_by_others(code, how)
+        or _out_of_time(attempt, code, how, ended)
+        or _failed(child, code, how)
+    )
 
 
 def wait_before_next(attempts: tuple[Attempt, ...], backoff: Backoff) -> timedelta:
@@ -106,6 +108,49 @@ def _fruitless(attempts: tuple[Attempt, ...]) -> list[Attempt]:
     return ends
 
 
+def _said_by_the_trainer(child: Child, code: ExitCode | None, how: str) -> Ending | None:
+    """That it is done, or that another try would end the same way: true whoever stopped it."""
+    if child.exit_code == 0 and child.signal is None:
+        return Ending(follows=Follows.SUCCESS, reason=Reason.COMPLETED, message=how)
+    if code in _USERS_FAULTS:
+        return Ending(follows=Follows.FAILURE, reason=_USERS_FAULTS[code], message=how)
+    return None
+
+
+def _at_our_word(child: Child, attempt: Attempt, how: str) -> Ending | None:
+    if attempt.stop_reason is None:
+        return None
+    reason = known_reason(attempt.stop_reason, Reason.PREEMPTED)
+    why = attempt.message or reason
+    if reason in _COUNTED_STOPS:
+        return _counted(reason, f"{why}; {how}")
+    if _never_began(child, attempt):
+        return _free(Reason.NEVER_STARTED, f"given up before it began: {why}")
+    return _free(Reason.PREEMPTED, f"asked to leave ({reason}); {how}")
+
+
+def _taken_away(child: Child, attempt: Attempt, how: str) -> Ending | None:
+    if child.interruption is not None:
+        return _free(child.interruption, how)
+    if child.state is not ChildState.VANISHED:
+        return None
+    if _never_began(child, attempt):
+        return _free(Reason.NEVER_STARTED, f"gone before anything of it was seen to run; {how}")
+    return _free(Reason.VANISHED, how)
+
+
+def _never_began(child: Child, attempt: Attempt) -> bool:
+    return child.state is ChildState.VANISHED and attempt.start_time is None
+
+
+def _out_of_memory(child: Child, how: str) -> Ending | None:
+    return _counted(Reason.OUT_OF_MEMORY, f"memory ran out; {how}") if child.out_of_memory else None
+
+
+def _asked_by_others(code: ExitCode | None, how: str) -> Ending | None:
+    return _free(Reason.PREEMPTED, how) if code is ExitCode.PREEMPTED else None
+
+
 def _out_of_time(
     attempt: Attempt, code: ExitCode | None, how: str, ended: datetime
 ) -> Ending | None:
@@ -127,7 +172,7 @@ def _failed(child: Child, code: ExitCode | None, how: str) -> Ending:
     if code is ExitCode.STORAGE_FAULT:
         return _counted(Reason.STORAGE_FAULT, how)
     number = _signal(child)
-    if number == _SIGKILL:
+    if number == _SIGKILL and child.out_of_memory is None:
         return _counted(Reason.OUT_OF_MEMORY, how)
     return _counted(Reason.INTERNAL_ERROR if number is None else Reason.KILLED, how)
 
@@ -147,6 +192,12 @@ def _contract_code(child: Child) -> ExitCode | None:
 
 
 def _how(child: Child, code: ExitCode | None) -> str:
+    """The end in words; what the place says about it comes last."""
+    cause = cut(" ".join(child.cause.split()), MAX_CAUSE)
+    return f"{_ending_told(child, code)}{cause and '; '}{cause}"
+
+
+def _ending_told(child: Child, code: ExitCode | None) -> str:
     if child.state is ChildState.VANISHED:
         return "gone without an exit code"
     number = _signal(child)
@@ -154,7 +205,7 @@ def _how(child: Child, code: ExitCode | None) -> str:
         return f"ended by signal {number}"
     text = f"exit code {child.exit_code}"
     if child.termination is not None and child.termination.exit_code == child.exit_code:
-        return f"{text}: {child.termination.message}"
+        return f"{text}: {cut(child.termination.message, MAX_CAUSE)}"
     return f"{text}: {DESCRIPTIONS[code]}" if code is not None else text
 
 

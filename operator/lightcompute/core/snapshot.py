@@ -48,8 +48,21 @@ class Child:
     signal: int | None = None
     stopping: bool = False
     """Whether it was asked to leave already."""
-    preempted: bool = False
-    """Whether its machine or a scheduler ended it (eviction, node loss, spot reclaim)."""
+    interruption: Reason | None = None
+    """Who took its machine away: PREEMPTED, EVICTED or NODE_LOST; None where nobody did."""
+    out_of_memory: bool | None = None
+    """Whether memory ran out, as its place says; None where that cannot be told: then SIGKILL means memory."""
+    cause: str = ""
+    """What the place says about the end, as a sentence."""
+    waiting_reason: Reason | None = None
+    """Why its processes do not run yet though they were asked for (NO_CAPACITY, IMAGE_UNAVAILABLE, POD_REFUSED); None where
+    nothing is wrong, or that is not known."""
+    waiting: str = ""
+    """The same in the place's own words, the same ones from look to look while nothing changes; empty once they run."""
+    began_time: datetime | None = None
+    """From when its processes ran, where that is later than `start_time` (an image had to be fetched): silence counts from there."""
+    heard_until: datetime | None = None
+    """Up to when its log is known to be read; None where it was not read: what was not listened to is not called silent."""
     deadline_seconds: int | None = None
     """Seconds from its start after which the place ends it by itself, as the place has it; None where no place keeps one."""
     progress: Progress | None = None

@@ -14,7 +14,7 @@ from lightcompute.core.decision import Action, StopAttempt
 from lightcompute.core.facts import Facts
 from lightcompute.core.revise import revised
 from lightcompute.core.snapshot import ChildState
-from lightcompute.core.text import clock
+from lightcompute.core.text import clock, cut
 
 SOON_SECONDS = 5
 """Time until the next look at something that is about to happen."""
@@ -49,6 +49,7 @@ def stop(facts: Facts, attempt: Attempt, reason: Reason, why: str) -> Verdict:
         state=AttemptState.STOPPING,
         stop_time=facts.now,
         stop_reason=reason.value,
+        message=cut(why),  # what it is asked for is told until it is gone, and in its end
     )
     return await_stop(facts, stopping, reason, why)
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from lightcompute.api.reasons import Reason
 from lightcompute.backend import TemporaryFault
 from lightcompute.core.progress import Progress
 from lightcompute.core.snapshot import Child, ChildState
@@ -40,6 +41,7 @@ class AttemptProcesses:
         self._number = number
         self._tail = ReportTail(folder / records.STDOUT)
         self._progress = Progress(attempt=number)
+        self._heard_until: datetime | None = None
         self._supervisor: subprocess.Popen[bytes] | None = None
 
     # ---- seen --------------------------------------------------------------------------------------------------
@@ -63,6 +65,7 @@ class AttemptProcesses:
             stopping=terms.stop,
             deadline_seconds=terms.deadline_seconds,
             progress=self.progress(),
+            heard_until=self._heard_until,
         )
         if lives or is_alive(started.trainer) or self.end_leftovers(of_attempt=True):
             return seen
@@ -114,8 +117,10 @@ class AttemptProcesses:
             end_time=ended.finished_time,
             exit_code=code,
             signal=ended.signal,
-            preempted=ended.stopped_because == MACHINE,
+            interruption=Reason.PREEMPTED if ended.stopped_because == MACHINE else None,
+            cause=ended.message if _tells_more(ended) else "",
             progress=self.progress(),
+            heard_until=self._heard_until,
             termination=termination,
         )
 
@@ -128,11 +133,13 @@ class AttemptProcesses:
 
     def progress(self) -> Progress:
         """What the trainer has said up to now."""
+        began = records.now()
         for _ in range(_PIECES_AT_ONCE):
             reports = self._tail.read()
             for report in reports:
                 self._progress = self._progress.with_report(report)
             if self._tail.at_end:
+                self._heard_until = began
                 break
         return self._progress
 
@@ -212,3 +219,8 @@ class AttemptProcesses:
         for process in processes_with_variables(marks):
             found = send_signal(process, signal.SIGKILL) or found
         return found
+
+
+def _tells_more(ended: Exit) -> bool:
+    """Whether its message says what code and signal don't: what came from the machine, and ends without a trainer's word."""
+    return ended.stopped_because == MACHINE or ended.peak_memory_bytes is None

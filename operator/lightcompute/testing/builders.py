@@ -25,6 +25,10 @@ NOON = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
 HERE = Place(cluster="local", gpu_type="CPU")
 
 
+HEARD_ALL = NOON.replace(year=9000)
+"""Its log is read, whatever time it is."""
+
+
 def at(seconds: float) -> datetime:
     """So many seconds after NOON."""
     return NOON + timedelta(seconds=seconds)
@@ -147,7 +151,7 @@ def an_ended_attempt(number: int = 1, *, seconds: float = 60, **parts: Any) -> A
 
 def a_child(attempt: int = 1, *, state: ChildState = ChildState.RUNNING, **parts: Any) -> Child:
     """The processes of an attempt, running since NOON."""
-    values: dict[str, Any] = {"start_time": NOON}
+    values: dict[str, Any] = {"start_time": NOON, "heard_until": HEARD_ALL}
     return Child(attempt=attempt, state=state, **(values | parts))
 
 

@@ -63,6 +63,7 @@ async def _drive(
             journey.crashes += 1
             loop = Loop(world)
             times = [world.now + timedelta(seconds=down_seconds)]
+            world.read_from = times[0] + timedelta(seconds=world.reading_seconds)
         _watch(world, journey)
         # Events are asked for after the look: it may have started something.
         event = world.next_event()

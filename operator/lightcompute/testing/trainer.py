@@ -6,17 +6,21 @@ What it does follows from when it was started, asked to stop and given its deadl
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from lightcompute.api.reasons import Reason
 from lightcompute.core.decision import StartAttempt
 from lightcompute.core.progress import Progress
 from runcontract.exit_codes import ExitCode
 from runcontract.losses import Loss
 from runcontract.manifest import checkpoint_name
-from runcontract.progress import Started, Stepped
+from runcontract.progress import Concluded, Started, Stepped
 from runcontract.results import KeptCheckpoint
 
 _SIGKILL = 9
+_REMOVAL_SECONDS = 1
+"""Even what never began takes a moment to go."""
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +31,11 @@ class Fate:
     exit_code: int | None = None
     signal: int | None = None
     vanishes: bool = False
-    preempted: bool = False
+    interruption: Reason | None = None
+    """Who took its machine away, with any end."""
+    cause: str = ""
+    """What the place says about it."""
+    out_of_memory: bool | None = None
     hangs: bool = False
     """It reports and does nothing any more, and does not heed SIGTERM."""
 
@@ -35,6 +43,29 @@ class Fate:
     def ends_it(self) -> bool:
         """Whether it is an end, not a hang."""
         return self.exit_code is not None or self.signal is not None or self.vanishes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Obstacle:
+    """What keeps an attempt from beginning, as its place tells it."""
+
+    reason: Reason
+    words: str
+    takes_in: bool
+    """Whether it holds its place meanwhile, and is charged."""
+
+
+NO_ROOM = Obstacle(
+    reason=Reason.NO_CAPACITY,
+    words="0/4 nodes are available: 4 Insufficient nvidia.com/gpu.",
+    takes_in=False,
+)
+NO_IMAGE = Obstacle(
+    reason=Reason.IMAGE_UNAVAILABLE, words="ErrImagePull: no such image", takes_in=True
+)
+NO_POD = Obstacle(
+    reason=Reason.POD_REFUSED, words='pods "x" is forbidden: exceeded quota', takes_in=False
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +80,8 @@ class Script:
     """From the wish to start it until it holds its place."""
     deaf: bool = False
     """It heeds neither its stop time nor SIGTERM, and is killed after the grace."""
+    silent: bool = False
+    """It reports nothing, as a program that knows of no contract."""
     fates: dict[int, Fate] = field(default_factory=dict)
 
 
@@ -60,8 +93,10 @@ class End:
     exit_code: int | None = None
     signal: int | None = None
     vanished: bool = False
-    preempted: bool = False
     saved: bool = False
+    interruption: Reason | None = None
+    cause: str = ""
+    out_of_memory: bool | None = None
 
 
 @dataclass(kw_only=True)
@@ -71,11 +106,20 @@ class SimulatedAttempt:
     order: StartAttempt
     script: Script
     start_time: datetime
+    """From when it holds its place; NEVER while it does not."""
     first_step: int
     deadline_seconds: int | None
     stop_time: datetime | None = None
     kill_time: datetime | None = None
     released: bool = False
+    obstacle: Obstacle | None = None
+    mended_time: datetime | None = None
+    """When an obstacle was taken out of its way."""
+
+    @property
+    def begin_time(self) -> datetime:
+        """From when its processes run, if nothing is in their way."""
+        return max(self.start_time, self.mended_time or self.start_time)
 
     @property
     def fate(self) -> Fate:
@@ -84,18 +128,20 @@ class SimulatedAttempt:
 
     def end(self) -> End:
         """How and when it ends, as things stand."""
+        if self.obstacle is not None:
+            return self._end_before_it_began()
         script, fate = self.script, self.fate
-        hang = self.start_time + timedelta(seconds=fate.after_seconds) if fate.hangs else None
+        hang = self.begin_time + timedelta(seconds=fate.after_seconds) if fate.hangs else None
         left = max(script.steps - self.first_step, 0) * script.seconds_per_step
         done = End(
-            time=self.start_time + timedelta(seconds=left),
+            time=self.begin_time + timedelta(seconds=left),
             exit_code=ExitCode.DONE,
             saved=True,
         )
         willing = [done]
         if self.order.stop_after_seconds is not None and not script.deaf:
             early = max(self.order.stop_after_seconds - script.save_seconds, 0)
-            time = self.start_time + timedelta(seconds=early)
+            time = self.begin_time + timedelta(seconds=early)
             willing.append(End(time=time, exit_code=ExitCode.BUDGET_REACHED, saved=True))
         term = self._term_time()
         save = timedelta(seconds=script.save_seconds)
@@ -110,20 +156,29 @@ class SimulatedAttempt:
         if fate.ends_it:
             ends.append(
                 End(
-                    time=self.start_time + timedelta(seconds=fate.after_seconds),
+                    time=self.begin_time + timedelta(seconds=fate.after_seconds),
                     exit_code=fate.exit_code,
                     signal=fate.signal,
                     vanished=fate.vanishes,
-                    preempted=fate.preempted,
+                    interruption=fate.interruption,
+                    cause=fate.cause,
+                    out_of_memory=fate.out_of_memory,
                 )
             )
         kills = [] if term is None else [term + timedelta(seconds=self.order.grace_seconds)]
         kills += [] if self.kill_time is None else [self.kill_time]
         ends += [End(time=max(kill, self.start_time), signal=_SIGKILL) for kill in kills]
-        return ends or [End(time=datetime.max.replace(tzinfo=self.start_time.tzinfo))]
+        return ends or [End(time=NEVER)]
+
+    def _end_before_it_began(self) -> End:
+        times = [time for time in (self.stop_time, self.kill_time) if time is not None]
+        if self.deadline_seconds is not None and self.start_time != NEVER:
+            times.append(self.start_time + timedelta(seconds=self.deadline_seconds))
+        time = min(times) + timedelta(seconds=_REMOVAL_SECONDS) if times else NEVER
+        return End(time=time, vanished=True)
 
     def _term_time(self) -> datetime | None:
-        times = [] if self.stop_time is None else [max(self.stop_time, self.start_time)]
+        times = [] if self.stop_time is None else [max(self.stop_time, self.begin_time)]
         if self.deadline_seconds is not None:
             times.append(self.start_time + timedelta(seconds=self.deadline_seconds))
         return min(times, default=None)
@@ -134,10 +189,12 @@ class SimulatedAttempt:
 
     def step(self, now: datetime) -> int:
         """Steps done at `now`."""
+        if self.obstacle is not None:
+            return self.first_step
         until = min(now, self.end().time)
         if self.fate.hangs:
-            until = min(until, self.start_time + timedelta(seconds=self.fate.after_seconds))
-        seconds = max((until - self.start_time).total_seconds(), 0)
+            until = min(until, self.begin_time + timedelta(seconds=self.fate.after_seconds))
+        seconds = max((until - self.begin_time).total_seconds(), 0)
         return min(self.first_step + int(seconds / self.script.seconds_per_step), self.script.steps)
 
     def saved_steps(self, now: datetime) -> tuple[int, ...]:
@@ -151,12 +208,12 @@ class SimulatedAttempt:
 
     def progress(self, now: datetime) -> Progress | None:
         """What it reported until `now`."""
-        if now < self.start_time:
+        if now < self.begin_time or self.obstacle is not None or self.script.silent:
             return None
         number, step = self.order.attempt, self.step(now)
         told = Progress(attempt=number).with_report(
             Started(
-                time=self.start_time,
+                time=self.begin_time,
                 attempt=number,
                 step=self.first_step,
                 max_steps=self.script.steps,
@@ -169,9 +226,9 @@ class SimulatedAttempt:
         if step == self.first_step:
             return told
         seconds = (step - self.first_step) * self.script.seconds_per_step
-        return told.with_report(
+        told = told.with_report(
             Stepped(
-                time=self.start_time + timedelta(seconds=seconds),
+                time=self.begin_time + timedelta(seconds=seconds),
                 attempt=number,
                 step=step,
                 max_steps=self.script.steps,
@@ -183,6 +240,25 @@ class SimulatedAttempt:
                 tokens_per_second=1000 / self.script.seconds_per_step,
                 remaining_seconds=(self.script.steps - step) * self.script.seconds_per_step,
             )
+        )
+        end = self.end()
+        return told.with_report(self._concluded(end)) if end.saved and now >= end.time else told
+
+    def _concluded(self, end: End) -> Concluded:
+        step = self.step(end.time)
+        return Concluded(
+            time=end.time,
+            attempt=self.order.attempt,
+            step=step,
+            reason="MaxStepsReached" if end.exit_code is ExitCode.DONE else "Preempted",
+            message=f"left at step {step}",
+            exit_code=end.exit_code or 0,
+            max_steps=self.script.steps,
+            epochs=step / 100,
+            tokens=step * 1000,
+            parameters=1000,
+            training_seconds=(step - self.first_step) * self.script.seconds_per_step,
+            tokens_per_second=1000 / self.script.seconds_per_step,
         )
 
 

@@ -28,7 +28,7 @@ from lightcompute.core.decision import (
 )
 from lightcompute.core.snapshot import Child, ChildState, Offer, Snapshot
 from lightcompute.testing.builders import HERE, NOON, RunBuilder
-from lightcompute.testing.trainer import Script, SimulatedAttempt, kept
+from lightcompute.testing.trainer import NEVER, Obstacle, Script, SimulatedAttempt, kept
 from runcontract.results import KeptCheckpoint, Results
 
 
@@ -57,6 +57,11 @@ class World:
     keeps_deadlines: bool = True
     """Whether the place itself ends an attempt at its deadline, and can be told of another."""
     refuses_starts: str = ""
+    obstacle: Obstacle | None = None
+    """What keeps attempts that are started from beginning, until it is `mended`."""
+    reading_seconds: float = 0
+    """How long whoever drives the loop reads logs after its start before it knows them."""
+    read_from: datetime = NOON
     reachable: bool = True
     faults: tuple[str, ...] = ()
     results: Results | None = None
@@ -101,6 +106,15 @@ class World:
             for offer in self.offers
         )
         self.prices.setdefault(str(place), []).append((self.now, rate))
+
+    def mend(self) -> None:
+        """What keeps attempts from beginning is gone: those that wait go on."""
+        self.obstacle = None
+        for attempt in self.attempts.values():
+            if attempt.obstacle is not None and attempt.is_live(self.now):
+                attempt.obstacle, attempt.mended_time = None, self.now
+                if attempt.start_time == NEVER:
+                    attempt.start_time = self.now + timedelta(seconds=self.script.start_seconds)
 
     # ---- the backend ---------------------------------------------------------------------------------
 
@@ -207,27 +221,35 @@ class World:
         if not self.reachable:
             return Child(attempt=number, state=ChildState.UNKNOWN)
         deadline = attempt.deadline_seconds if self.keeps_deadlines else None
+        is_read = self.now >= self.read_from
         common: dict[str, Any] = {
             "attempt": number,
             "stopping": attempt.stop_time is not None,
             "deadline_seconds": deadline,
-            "progress": attempt.progress(self.now),
+            "progress": attempt.progress(self.now) if is_read else None,
+            "heard_until": self.now if is_read and attempt.obstacle is None else None,
+            "start_time": attempt.start_time if attempt.start_time <= self.now else None,
         }
-        if self.now < attempt.start_time and self.now < end.time:
-            return Child(state=ChildState.PENDING, **common)
-        common["start_time"] = attempt.start_time
         if self.now < end.time:
-            return Child(state=ChildState.RUNNING, **common)
-        if end.vanished:
-            return Child(state=ChildState.VANISHED, end_time=end.time, **common)
+            return self._alive(attempt, common)
         return Child(
-            state=ChildState.EXITED,
+            state=ChildState.VANISHED if end.vanished else ChildState.EXITED,
             end_time=end.time,
             exit_code=end.exit_code,
             signal=end.signal,
-            preempted=end.preempted,
+            interruption=end.interruption,
+            cause=end.cause,
+            out_of_memory=end.out_of_memory,
             **common,
         )
+
+    def _alive(self, attempt: SimulatedAttempt, common: dict[str, Any]) -> Child:
+        if attempt.obstacle is not None:
+            common["waiting_reason"] = attempt.obstacle.reason
+            common["waiting"] = attempt.obstacle.words
+        holds = attempt.start_time <= self.now
+        state = ChildState.RUNNING if holds else ChildState.PENDING
+        return Child(state=state, began_time=attempt.begin_time if holds else None, **common)
 
     def _unavailable(self) -> tuple[Offer, ...]:
         return tuple(
@@ -252,7 +274,10 @@ class World:
         self.attempts[order.attempt] = SimulatedAttempt(
             order=order,
             script=self.script,
-            start_time=self.now + timedelta(seconds=self.script.start_seconds),
+            start_time=self.now + timedelta(seconds=self.script.start_seconds)
+            if self.obstacle is None or self.obstacle.takes_in
+            else NEVER,
+            obstacle=self.obstacle,
             first_step=checkpoints[-1].step if checkpoints else 0,
             deadline_seconds=order.deadline_seconds if self.keeps_deadlines else None,
         )

@@ -25,7 +25,7 @@ from lightgpt.train.state import LoopState
 from lightgpt.train.stopping import Deadline, StopSignals
 from runcontract import folder as layout
 from runcontract.order import configuration_hash
-from runcontract.progress import Started
+from runcontract.progress import Described, Started
 
 
 @contextmanager
@@ -46,11 +46,12 @@ def open_loop(
         reporter = Reporter(journal=None, quiet=store is None)
         desk = None
         if store is not None:
-            write_documents(terms, material)
+            audit = write_documents(terms, material)
             journal = open_progress(terms.folder, resumed_step=state.step)
             reporter = Reporter(journal=journal)
             desk = _desk(terms, material, state, store, reporter, resumed_step=resumed)
             _announce(terms, material, reporter, resumed_step=resumed)
+            reporter.report(Described.of(audit, time=now(), step=state.step))
             for entry in state.history:
                 desk.saving.note_validation(entry.step, entry.validation)
             desk.saving.look(state.step)

@@ -16,8 +16,8 @@ from runcontract.audit import Audit
 from runcontract.order import configuration_hash
 
 
-def write_documents(terms: Terms, material: Material) -> None:
-    """order.yaml, audit.json and the tokenizer."""
+def write_documents(terms: Terms, material: Material) -> Audit:
+    """order.yaml, audit.json and the tokenizer; gives the audit trail."""
     order_path = terms.folder / layout.ORDER
     if not (order_path.exists() and order_path.samefile(terms.order_path)):
         write_atomically(order_path, terms.order.text())
@@ -28,6 +28,7 @@ def write_documents(terms: Terms, material: Material) -> None:
     document = _audit(terms, material, hashlib.sha256(order_path.read_bytes()).hexdigest())
     text = document.model_dump_json(by_alias=True, exclude_none=True, indent=1)
     write_atomically(terms.folder / layout.AUDIT, f"{text}\n")
+    return document
 
 
 def _audit(terms: Terms, material: Material, order_sha256: str) -> Audit:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lightgpt.train.journal import Journal
 from runcontract.folder import PROGRESS
-from runcontract.progress import Finished, Report, parse_report, report_line
+from runcontract.progress import Concluded, Finished, Report, parse_report, report_line
 from runcontract.results import Results
 
 
@@ -44,7 +44,8 @@ class Reporter:
         _write(sys.stdout, line)
 
     def finished(self, results: Results) -> None:
-        """The last report, and the same for people."""
+        """The results and the last report, and the same for people."""
+        self.report(Concluded.of(results, time=now()))
         self.report(
             Finished(
                 time=now(),

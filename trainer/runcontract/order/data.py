@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from runcontract.base import ContractModel, FieldFault, refuse
 
 DatasetName = Literal["tinyshakespeare", "shakespeare-plays"]
+_Pattern = Annotated[str, StringConstraints(max_length=1024)]
 
 
 class Data(ContractModel):
@@ -18,7 +19,7 @@ class Data(ContractModel):
         default=None,
         description="A named data set. `tinyshakespeare` (1.1 MB) is downloaded once; `shakespeare-plays` (5.4 MB) is installed with the trainer.",
     )
-    files: tuple[str, ...] = Field(
+    files: tuple[_Pattern, ...] = Field(
         default=(),
         max_length=64,
         description="Text files in UTF-8 as paths or globs, relative to the folder of the YAML file; read in the order given, globs sorted.",

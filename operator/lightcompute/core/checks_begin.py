@@ -1,0 +1,97 @@
+"""Checks about a live attempt that has not begun: started where nothing of it is seen, given up where it will not begin.
+
+Waiting for a place costs nothing but time; waiting at a place, for an image or a Secret, is charged.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.status import Attempt
+from lightcompute.core.checks_end import releases
+from lightcompute.core.decision import Action, StartAttempt
+from lightcompute.core.facts import Facts
+from lightcompute.core.search import search_end
+from lightcompute.core.snapshot import ChildState
+from lightcompute.core.verdict import SOON_SECONDS, Verdict, stop
+from lightcompute.core.waiting import waiting
+
+UNSCHEDULED_SECONDS = 120
+"""An attempt whose processes hold no place so long after they were asked for is given up, and places are looked at again."""
+CANNOT_BEGIN_SECONDS = 180
+"""An image that cannot be fetched, or processes that are refused, may be mended so long."""
+
+_CANNOT_BEGIN = frozenset({Reason.IMAGE_UNAVAILABLE, Reason.POD_REFUSED})
+
+
+def an_attempt_that_cannot_begin_is_given_up(facts: Facts) -> Verdict | None:
+    """Its image cannot be fetched, or its place refuses its processes: what waits there for long is counted as failed."""
+    live, waits = facts.live, waiting(facts)
+    if live is None or waits is None or waits.reason not in _CANNOT_BEGIN:
+        return None
+    if facts.now < begin_due(live):
+        return None
+    told = f"attempt {live.number} did not begin on {live.place} within {CANNOT_BEGIN_SECONDS} s"
+    return stop(facts, live, waits.reason, f"{told}: {waits.words}")
+
+
+def an_attempt_that_finds_no_place_is_given_up(facts: Facts) -> Verdict | None:
+    """Its processes exist, but the place does not take them in."""
+    live, child, waits = facts.live, facts.child, waiting(facts)
+    if live is None or child is None or child.state is not ChildState.PENDING:
+        return None
+    if live.start_time is not None:
+        return None  # it was taken in
+    if waits is not None and waits.reason in _CANNOT_BEGIN:
+        return None
+    if facts.now < _placement_due(facts, live):
+        return None
+    told = f"{live.place} did not take attempt {live.number} in"
+    words = f": {waits.words}" if waits is not None else f" within {UNSCHEDULED_SECONDS} s"
+    return stop(facts, live, Reason.NO_CAPACITY, f"{told}{words}")
+
+
+def a_recorded_attempt_is_started(facts: Facts) -> Verdict | None:
+    """Recorded and not seen: it was not started yet, or whoever was to start it died; it is started, again if need be."""
+    live, waits = facts.live, waiting(facts)
+    if live is None or live.start_time is not None:
+        return None
+    if facts.snapshot.faults and not facts.seen:  # recorded under a spec that is no more
+        return stop(facts, live, Reason.SPEC_REFUSED, " ".join(facts.snapshot.faults))
+    start = StartAttempt(
+        attempt=live.number,
+        place=live.place,
+        deadline_seconds=live.deadline_seconds,
+        stop_after_seconds=live.stop_after_seconds,
+        grace_seconds=facts.terms.grace_seconds,
+    )
+    actions: tuple[Action, ...] = () if facts.seen else (*releases(facts), start)
+    told = f"attempt {live.number} is being started on {live.place}"
+    return Verdict(
+        phase=Phase.STARTING,
+        reason=waits.reason if waits is not None else Reason.ATTEMPT_STARTING,
+        message=waits.message if waits is not None else told,
+        status=facts.status,
+        actions=actions,
+        look_again_at=_next_look(facts, live),
+    )
+
+
+def _next_look(facts: Facts, live: Attempt) -> datetime:
+    """Soon, until something of it is seen; then a watch tells what changes, and a look is due when patience ends."""
+    dues = (_placement_due(facts, live), begin_due(live))
+    ahead = [due for due in dues if due > facts.now and facts.seen]
+    return min(ahead, default=facts.now + timedelta(seconds=SOON_SECONDS))
+
+
+def begin_due(live: Attempt) -> datetime:
+    """Until when what keeps `live` from beginning may be mended."""
+    return (live.start_time or live.reserved_time) + timedelta(seconds=CANNOT_BEGIN_SECONDS)
+
+
+def _placement_due(facts: Facts, live: Attempt) -> datetime:
+    """Until when the place may take `live` in; no try goes on beyond the end of the search that it began in."""
+    due = live.reserved_time + timedelta(seconds=UNSCHEDULED_SECONDS)
+    end = search_end(facts)
+    return min(due, end) if live.reserved_time < end else due

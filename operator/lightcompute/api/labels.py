@@ -14,6 +14,8 @@ ATTEMPT = f"{PREFIX}/attempt"
 """Label: number of the attempt, from 1."""
 PURPOSE = f"{PREFIX}/purpose"
 """Label: what the child is for (`trainer`, `order`, `rendezvous`, `tensorboard`)."""
+CLUSTER = f"{PREFIX}/cluster"
+"""Label: name of the cluster that the child was placed in."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 """Label: always `lightcompute`."""
 
@@ -23,7 +25,8 @@ STOP = f"{PREFIX}/stop"
 FINALIZER = f"{PREFIX}/release"
 """Holds a deleted run until its attempt is stopped, confirmed gone and charged."""
 
-_MAX_NAME = 63
+_MAX_NAME = 57
+"""A DNS label has 63 characters; an Indexed Job adds its pods' rank to its name."""
 
 
 def child_name(run_name: str, run_uid: str, attempt: int, purpose: str) -> str:
@@ -32,4 +35,6 @@ def child_name(run_name: str, run_uid: str, attempt: int, purpose: str) -> str:
     The UID goes in as a hash: it keeps two runs of one name apart however long the name and whatever the form of the UID.
     """
     tail = f"-{hashlib.sha256(run_uid.encode()).hexdigest()[:8]}-{attempt}-{purpose}"
-    return run_name[: _MAX_NAME - len(tail)].rstrip("-") + tail
+    # A Service's name may not begin with a digit, a run's may.
+    head = f"run-{run_name}" if run_name[:1].isdigit() else run_name
+    return head[: _MAX_NAME - len(tail)].rstrip("-") + tail

@@ -16,6 +16,8 @@ from lightcompute.api.trainer import Trainer
 from runcontract.base import ContractModel, FieldFault, refuse
 from runcontract.order import Checkpoints, Training
 
+DEFAULT_PROGRESS_DEADLINE_SECONDS = 1800
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 
 
@@ -140,7 +142,7 @@ class TrainingRunSpec(ContractModel):
         description="Delete the run this long after it succeeded, failed or was stopped. Kept when not given.",
     )
     progress_deadline_seconds: int = Field(
-        default=1800,
+        default=DEFAULT_PROGRESS_DEADLINE_SECONDS,
         ge=0,
         le=86_400,
         description="An attempt of our trainer that reports nothing for so long counts as hung and is started again. 0 for never.",
@@ -170,9 +172,9 @@ class TrainingRunSpec(ContractModel):
                 found=self.progress_deadline_seconds,
                 expected="nothing (or 0) without training: another program reports nothing",
             )
+            # The default is let through: a document that was written back has it.
             if self.training is None
-            and self.progress_deadline_seconds > 0
-            and "progress_deadline_seconds" in self.model_fields_set
+            and self.progress_deadline_seconds not in {0, DEFAULT_PROGRESS_DEADLINE_SECONDS}
             else None,
         )
         return self

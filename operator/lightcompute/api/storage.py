@@ -6,22 +6,23 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from lightcompute.api.names import ObjectName
 from runcontract.base import ContractModel, FieldFault, refuse
 
 
 class PersistentVolumeClaim(ContractModel):
     """A claim in the namespace that the run is placed into."""
 
-    claim_name: str = Field(
-        pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$", description="Name of the claim."
-    )
+    claim_name: ObjectName = Field(description="Name of the claim.")
 
 
 class S3(ContractModel):
     """A bucket that speaks S3."""
 
     bucket: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="Name of the bucket."
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        max_length=63,
+        description="Name of the bucket.",
     )
     prefix: str = Field(
         default="",
@@ -35,16 +36,17 @@ class S3(ContractModel):
         pattern=r"^https?://[A-Za-z0-9.:-]+/?$",
         description="Address of the service. Amazon's when not given.",
     )
-    secret_name: str | None = Field(
-        default=None, max_length=253, description="Secret with the access key."
-    )
+    secret_name: ObjectName | None = Field(default=None, description="Secret with the access key.")
 
 
 class Ephemeral(ContractModel):
     """The machine's own disk. Checkpoints are gone with the attempt: a restart begins at step 0."""
 
     size_limit: str = Field(
-        default="50Gi", pattern=r"^[0-9]+([KMGT]i?)?$", max_length=32, description="Largest size."
+        default="50Gi",
+        pattern=r"^[0-9]+([kMGT]|[KMGT]i)?$",
+        max_length=32,
+        description="Largest size.",
     )
 
 

@@ -1,7 +1,7 @@
 """What is run: an image, a command, how many processes, and what they may use.
 
-The default is our trainer; any image works, with the same placement, budget and status. Settings of the pod are this closed
-list, never a free pod template.
+The default is our trainer; any image works, with the same placement, budget and status. What a run may ask of its pod stands
+in `pod`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
+from lightcompute.api.names import DataKey, LabelKey, LabelValue, ObjectName
+from lightcompute.api.pod import ClaimVolume, PullPolicy, PullSecret, Toleration
 from runcontract import environment
 from runcontract.base import ContractModel, FieldFault, refuse
 
@@ -21,29 +23,44 @@ ResourceName = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9A-Z./_-]+$", min_length=1, max_length=128)
 ]
 
-_OURS = frozenset(
-    {environment.ATTEMPT, environment.STOP_AFTER_SECONDS, environment.TERMINATION_LOG}
+OPERATOR_VARIABLES = (
+    environment.ATTEMPT,
+    environment.STOP_AFTER_SECONDS,
+    environment.TERMINATION_LOG,
+    environment.RUN_UID,
+    environment.ORDER,
+    environment.OUTPUT_FOLDER,
+    environment.IMAGE_DIGEST,
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "JOB_COMPLETION_INDEX",
 )
+"""Variables that are set for each attempt, and so are nobody else's."""
 
 
 class SecretKey(ContractModel):
-    """One key of a Secret in the run's namespace."""
+    """One key of a Secret in the namespace that the run is placed into."""
 
-    name: str = Field(min_length=1, max_length=253, description="Name of the Secret.")
-    key: str = Field(min_length=1, max_length=253, description="Key in the Secret.")
+    name: ObjectName = Field(description="Name of the Secret.")
+    key: DataKey = Field(description="Key in the Secret.")
 
 
 class ValueSource(ContractModel):
-    """Where the value of a variable comes from."""
+    """A value that stands elsewhere, so that no document holds it."""
 
-    secret_key_ref: SecretKey = Field(description="A key of a Secret. Only a cluster has Secrets.")
+    secret_key_ref: SecretKey = Field(description="Only a cluster has Secrets.")
 
 
 class Variable(ContractModel):
     """One environment variable of the trainer."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$", description="Name of the variable."
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$",
+        max_length=128,
+        description="Name of the variable, each once; not one that the operator sets for each attempt.",
     )
     value: str | None = Field(default=None, max_length=32_768, description="Its value, as text.")
     value_from: ValueSource | None = Field(
@@ -66,7 +83,7 @@ class Variable(ContractModel):
                 found=self.name,
                 expected="a name that the operator does not set itself for each attempt",
             )
-            if self.name in _OURS
+            if self.name in OPERATOR_VARIABLES
             else None,
         )
         return self
@@ -111,14 +128,48 @@ class Trainer(ContractModel):
         default=Resources(), description="Processor, memory and devices of each machine."
     )
 
+    node_selector: dict[LabelKey, LabelValue] = Field(
+        default={},
+        max_length=16,
+        description="Labels that the nodes must have, besides those of the pool. Does nothing on a laptop.",
+    )
+    tolerations: tuple[Toleration, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Taints of nodes that the run puts up with, besides those of the pool. Does nothing on a laptop.",
+    )
+    image_pull_secrets: tuple[PullSecret, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Secrets to pull the image with. Does nothing on a laptop.",
+    )
+    image_pull_policy: PullPolicy | None = Field(
+        default=None,
+        description="When the image is pulled; as Kubernetes decides when not given: Always with the tag latest, else IfNotPresent. Does nothing on a laptop.",
+    )
+    volumes: tuple[ClaimVolume, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Claims that the trainer sees as folders. Does nothing on a laptop.",
+    )
+
     @model_validator(mode="after")
-    def _names_differ(self) -> Trainer:
-        names = [variable.name for variable in self.env]
-        twice = next((name for name in names if names.count(name) > 1), None)
+    def _each_once(self) -> Trainer:
+        lists = {
+            "env": [variable.name for variable in self.env],
+            "imagePullSecrets": [secret.name for secret in self.image_pull_secrets],
+            "volumes": [volume.name for volume in self.volumes],
+        }
+        paths = [volume.mount_path for volume in self.volumes]
         refuse(
-            FieldFault(field="env", found=twice, expected="each name once")
-            if twice is not None
-            else None
+            *(
+                FieldFault(field=field, found=_twice(names), expected="each name once")
+                for field, names in lists.items()
+                if _twice(names) is not None
+            ),
+            FieldFault(field="volumes", found=_twice(paths), expected="each mountPath once")
+            if _twice(paths) is not None
+            else None,
         )
         return self
 
@@ -126,3 +177,8 @@ class Trainer(ContractModel):
     def devices(self) -> int:
         """GPUs (or processes, where there is none) of the whole run."""
         return self.num_nodes * self.num_proc_per_node
+
+
+def _twice(words: list[str]) -> str | None:
+    """The first of `words` that stands there more than once."""
+    return next((word for word in words if words.count(word) > 1), None)

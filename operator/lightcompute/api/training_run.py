@@ -7,11 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from lightcompute.api.names import LABEL_PATTERN
 from lightcompute.api.spec import TrainingRunSpec
 from lightcompute.api.status import TrainingRunStatus
 from runcontract.base import API_VERSION, ApiVersion, ContractModel, ReportModel
-
-NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 
 _Key = Annotated[str, StringConstraints(max_length=317)]
 _Text = Annotated[str, StringConstraints(max_length=262_144)]
@@ -20,9 +19,9 @@ _Text = Annotated[str, StringConstraints(max_length=262_144)]
 class Metadata(ReportModel):
     """Who the run is. Keys of the API server that we have no use for are passed over."""
 
-    name: str = Field(pattern=NAME_PATTERN, description="Name of the run: a DNS label.")
+    name: str = Field(pattern=LABEL_PATTERN, description="Name of the run: a DNS label.")
     namespace: str | None = Field(
-        default=None, pattern=NAME_PATTERN, description="Namespace in a cluster."
+        default=None, pattern=LABEL_PATTERN, description="Namespace in a cluster."
     )
     uid: str = Field(default="", max_length=64, description="Unique id, given by the server.")
     resource_version: str | None = Field(

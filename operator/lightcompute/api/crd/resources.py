@@ -1,0 +1,94 @@
+"""Our kinds of objects, as the API server is told of them."""
+
+from __future__ import annotations
+
+from lightcompute.api.crd import changes, rules_of_spec, rules_of_training
+from lightcompute.api.crd.definition import Column, Resource
+from lightcompute.api.crd.rule import Rule, literal
+from lightcompute.api.crd.schema import Additions
+from lightcompute.api.names import LABEL_PATTERN
+from lightcompute.api.spec import TrainingRunSpec
+from lightcompute.api.status import (
+    TrainerStatus,
+    TrainingRunStatus,
+)
+from lightcompute.api.trainer import Trainer
+from runcontract.base import document_key
+from runcontract.order import Model
+from runcontract.results import KeptCheckpoint
+
+_NAME = Rule(
+    holds=f"self.metadata.name.matches({literal(LABEL_PATTERN)})",
+    message="the name of a run is a DNS label: at most 63 of a-z, 0-9 and -, with a letter or digit at both ends",
+    field="metadata.name",
+)
+
+_ADDITIONS = Additions(
+    rules=rules_of_spec.RULES | rules_of_training.RULES,
+    list_keys={
+        (Trainer, "env"): "name",
+        (Trainer, "imagePullSecrets"): "name",
+        (Trainer, "volumes"): "name",
+        (TrainingRunStatus, "conditions"): "type",
+        (TrainingRunStatus, "attempts"): "number",
+        (TrainingRunStatus, "checkpoints"): "name",
+        (TrainerStatus, "metrics"): "name",
+    },
+    unwritten={
+        # A default that the server writes would win over the preset.
+        **{
+            (Model, document_key(name)): "{} when neither this key nor the preset says another."
+            for name in Model.model_fields
+        },
+        # Only a trainer that reports may have it, and whether one does is seen from its presence.
+        (TrainingRunSpec, "progressDeadlineSeconds"): "{} with spec.training when not given.",
+    },
+    longest_items={(KeptCheckpoint, "keptBecause"): 64},
+)
+
+TRAINING_RUN = Resource(
+    kind="TrainingRun",
+    plural="trainingruns",
+    short_name="trun",
+    scope="Namespaced",
+    says="A model to train, within a budget: what is wanted (spec), and what is, why, and what it costs (status).",
+    spec=TrainingRunSpec,
+    status=TrainingRunStatus,
+    additions=_ADDITIONS,
+    rules=(_NAME, *changes.rules()),
+    columns=(
+        Column(name="Phase", path=".status.phase", says="Where the run is, in one word."),
+        Column(name="Cluster", path=".status.placement.place.cluster", says="Where it trains."),
+        Column(name="GPU", path=".status.placement.place.gpuType", says="On what it trains."),
+        Column(
+            name="Progress",
+            type="integer",
+            path=".status.trainerStatus.progressPercentage",
+            says="Share of the steps that is done, in percent.",
+        ),
+        Column(
+            name="Loss",
+            path='.status.trainerStatus.metrics[?(@.name=="validationLossNatsPerCharacter")].value',
+            says="Newest validation loss, in nats per character.",
+        ),
+        Column(name="Cost", path=".status.cost.spentUSD", says="Charged so far, in US dollars."),
+        Column(name="Budget", path=".spec.budget.limitUSD", says="The cap, in US dollars."),
+        Column(name="Age", type="date", path=".metadata.creationTimestamp", says="Time since it was made."),
+        Column(
+            name="Target",
+            path='.status.conditions[?(@.type=="TargetMet")].status',
+            says="Whether the loss that spec.training.target names is reached.",
+            wide=True,
+        ),
+        Column(
+            name="Restarts",
+            type="integer",
+            path=".status.restarts",
+            says="Attempts after the first.",
+            wide=True,
+        ),
+        Column(name="Reason", path=".status.reason", says="Why the run is where it is.", wide=True),
+    ),
+)  # fmt: skip
+
+RESOURCES = (TRAINING_RUN,)

@@ -1,0 +1,267 @@
+"""Documents that break one rule each: of the whole run, of its trainer, and (from `refused_trainings`) of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lightcompute.api.pod import TAKEN_FOLDERS
+from lightcompute.api.trainer import OPERATOR_VARIABLES
+from support.refused_trainings import refused_trainings
+from support.run_documents import ABSENT, Case, a_volume
+
+_KEY = "a key matches"
+_LONG = "a key has at most"
+
+
+def _trainer(name: str, field: str, value: Any, where: str, says: str) -> Case:
+    changes = {f"spec.trainer.{field}": value}
+    # Of a key that a person chose, the server tells by the path of the map.
+    at = f"spec.trainer.{where.rpartition('.')[0]}" if says.startswith((_KEY, _LONG)) else ""
+    return Case(name=name, changes=changes, where=f"spec.trainer.{where}", says=says, at=at)
+
+
+def _of_whole_run() -> Iterator[Case]:
+    label = "the name of a run is a DNS label"
+    for name in ("a.b", "a" * 64):
+        yield Case(
+            name=f"name {name[:8]}",
+            changes={"metadata.name": name},
+            where="metadata.name",
+            says=label,
+        )
+    yield Case(
+        name="no program",
+        changes={"spec.training": ABSENT},
+        where="spec.training",
+        says="give spec.training, or spec.trainer.image or command",
+    )
+    yield Case(
+        name="an empty command is no program",
+        changes={"spec.training": ABSENT, "spec.trainer.command": []},
+        where="spec.training",
+        says="give spec.training, or spec.trainer.image or command",
+    )
+    yield Case(
+        name="progress of a program that reports none",
+        changes={
+            "spec.training": ABSENT,
+            "spec.trainer.image": "a",
+            "spec.progressDeadlineSeconds": 60,
+        },
+        where="spec.progressDeadlineSeconds",
+        says="another program reports no progress",
+    )
+    yield Case(
+        name="back-off that shrinks",
+        changes={"spec.failurePolicy.backoff": {"baseSeconds": 60, "maxSeconds": 5}},
+        where="spec.failurePolicy.backoff.maxSeconds",
+        says="backoff.maxSeconds is at least backoff.baseSeconds",
+    )
+    yield Case(
+        name="back-off that shrinks below its default",
+        changes={"spec.failurePolicy.backoff": {"baseSeconds": 601}},
+        where="spec.failurePolicy.backoff.maxSeconds",
+        says="backoff.maxSeconds is at least backoff.baseSeconds",
+    )
+    for field in ("gpuTypes", "regions", "clusters"):
+        yield Case(
+            name=f"{field} twice",
+            changes={f"spec.placement.{field}": ["a", "b", "a"]},
+            where=f"spec.placement.{field}",
+            says="each name stands once",
+        )
+    for limit, says in (
+        ("0", "above 0"),
+        ("0.000000", "above 0"),
+        ("1000000.000001", "at most 1000000"),
+        ("9999999", "at most 1000000"),
+        ("-1", "should match"),
+        ("1e3", "should match"),
+        ("", "should match"),
+        (20, "must be of type string"),
+    ):
+        yield Case(
+            name=f"limit {limit!r}",
+            changes={"spec.budget.limitUSD": limit},
+            where="spec.budget.limitUSD",
+            says=says,
+        )
+    yield Case(
+        name="an hour above a million",
+        changes={"spec.placement.maxHourlyPriceUSD": "1000001"},
+        where="spec.placement.maxHourlyPriceUSD",
+        says="at most 1000000 US dollars",
+    )
+    kinds = {"persistentVolumeClaim": {"claimName": "a"}, "s3": {"bucket": "abc"}, "ephemeral": {}}
+    for one, other in (
+        ("persistentVolumeClaim", "s3"),
+        ("s3", "ephemeral"),
+        ("persistentVolumeClaim", "ephemeral"),
+    ):
+        yield Case(
+            name=f"storage {one} and {other}",
+            changes={"spec.storage": {one: kinds[one], other: kinds[other]}},
+            where=f"spec.storage.{other}",
+            at="spec.storage",
+            says="give one of persistentVolumeClaim, s3 and ephemeral",
+        )
+    yield Case(
+        name="two intervals of checkpoints",
+        changes={"spec.checkpoints": {"everySteps": 1, "everyEpochs": 1}},
+        where="spec.checkpoints.everyEpochs",
+        says="keep one of everySteps and everyEpochs",
+    )
+    yield Case(
+        name="a field that does not exist",
+        changes={"spec.budget.limit": "20.00"},
+        where="spec.budget.limit",
+        says='unknown field "spec.budget.limit"',
+    )
+    yield Case(
+        name="text for a number",
+        changes={"spec.activeDeadlineSeconds": "60"},
+        where="spec.activeDeadlineSeconds",
+        says="must be of type integer",
+    )
+    yield Case(
+        name="too many regions",
+        changes={"spec.placement.regions": [f"r{number}" for number in range(65)]},
+        where="spec.placement.regions",
+        says="must have at most 64 items",
+    )
+
+
+def _of_trainer() -> Iterator[Case]:
+    for name in OPERATOR_VARIABLES:
+        yield _trainer(
+            f"variable {name}",
+            "env",
+            [{"name": name, "value": "1"}],
+            "env[0].name",
+            "the operator sets this variable itself",
+        )
+    key = {"secretKeyRef": {"name": "s", "key": "k"}}
+    yield _trainer(
+        "a variable with two values",
+        "env",
+        [{"name": "A", "value": "1", "valueFrom": key}],
+        "env[0].value",
+        "keep one of value and valueFrom",
+    )
+    yield _trainer(
+        "a variable twice", "env", [{"name": "A"}, {"name": "A"}], "env", "Duplicate value"
+    )
+    yield _trainer("a variable's name", "env", [{"name": "9"}], "env[0].name", "should match")
+    bad_secret = [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "S_", "key": "k"}}}]
+    yield _trainer(
+        "a Secret's name", "env", bad_secret, "env[0].valueFrom.secretKeyRef.name", "should match"
+    )
+    bad_key = [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "a/b"}}}]
+    yield _trainer(
+        "a Secret's key", "env", bad_key, "env[0].valueFrom.secretKeyRef.key", "should match"
+    )
+    yield _trainer(
+        "a service account of one's own",
+        "serviceAccountName",
+        "admin",
+        "serviceAccountName",
+        'unknown field "spec.trainer.serviceAccountName"',
+    )
+    for word in ("/zone", "a/b/c", "-a", "UPPER/zone", "a" * 64):
+        yield _trainer(
+            f"key {word[:16]} of a node selector",
+            "nodeSelector",
+            {word: "x"},
+            f"nodeSelector.{word}",
+            _KEY,
+        )
+    long = "a" * 320 + "/zone"
+    yield _trainer(
+        "a long key", "nodeSelector", {long: "x"}, f"nodeSelector.{long}", f"{_LONG} 317"
+    )
+    yield _trainer(
+        "value of a node selector",
+        "nodeSelector",
+        {"zone": "a b"},
+        "nodeSelector.zone",
+        "should match",
+    )
+    yield _trainer(
+        "a quantity", "resourcesPerNode", {"limits": {"cpu": "two"}}, "resourcesPerNode.limits.cpu", "should match"
+    )  # fmt: skip
+    for side in ("requests", "limits"):
+        for word, says in (("c p u", _KEY), ("c" * 129, f"{_LONG} 128")):
+            resources, where = {side: {word: "2"}}, f"resourcesPerNode.{side}.{word}"
+            yield _trainer(f"{side} of {word[:8]}", "resourcesPerNode", resources, where, says)
+    yield _trainer("pull policy", "imagePullPolicy", "Often", "imagePullPolicy", 'Unsupported value: "Often"')  # fmt: skip
+    yield _trainer(
+        "pull secret twice", "imagePullSecrets", [{"name": "a"}, {"name": "a"}], "imagePullSecrets", "Duplicate value"
+    )  # fmt: skip
+    yield _trainer("pull secret's name", "imagePullSecrets", [{"name": "A"}], "imagePullSecrets[0].name", "should match")  # fmt: skip
+    yield from _of_tolerations()
+    yield from _of_volumes()
+
+
+def _of_tolerations() -> Iterator[Case]:
+    for name, toleration, field, says in (
+        ("no key", {"value": "x"}, "operator", "give a key, or operator Exists"),
+        ("nothing", {}, "operator", "give a key, or operator Exists"),
+        ("a value of Exists", {"key": "gpu", "operator": "Exists", "value": "x"}, "value", "leave value out"),
+        ("seconds of no effect", {"key": "gpu", "tolerationSeconds": 5}, "tolerationSeconds", "needs effect NoExecute"),
+        ("seconds of NoSchedule", {"key": "gpu", "effect": "NoSchedule", "tolerationSeconds": 5}, "tolerationSeconds", "needs effect NoExecute"),
+        ("operator", {"key": "gpu", "operator": "In"}, "operator", "Unsupported value"),
+        ("key", {"key": "a//b"}, "key", "should match"),
+        ("value", {"key": "a", "value": "a b"}, "value", "should match"),
+    ):  # fmt: skip
+        yield _trainer(
+            f"toleration: {name}", "tolerations", [toleration], f"tolerations[0].{field}", says
+        )
+
+
+def _of_volumes() -> Iterator[Case]:
+    folders = (*TAKEN_FOLDERS, "/var", "/var/run", "/run", "/runs/mine", "/dev/a")
+    for folder in folders:
+        yield _trainer(
+            f"volume at {folder}",
+            "volumes",
+            [a_volume(mountPath=folder)],
+            "volumes[0].mountPath",
+            "a folder that neither holds nor lies in",
+        )
+    for path in ("data", "/", "/a/../b", "/..", "/a/", "/a//b", "/a:b", "/a b", ""):
+        yield _trainer(
+            f"volume at {path!r}",
+            "volumes",
+            [a_volume(mountPath=path)],
+            "volumes[0].mountPath",
+            "should match",
+        )
+    yield _trainer(
+        "two volumes at one folder",
+        "volumes",
+        [a_volume(), a_volume(name="other")],
+        "volumes",
+        "each mountPath stands once",
+    )
+    yield _trainer(
+        "two volumes of one name",
+        "volumes",
+        [a_volume(), a_volume(mountPath="/other")],
+        "volumes",
+        "Duplicate value",
+    )
+    yield _trainer(
+        "name of a volume", "volumes", [a_volume(name="a.b")], "volumes[0].name", "should match"
+    )
+    yield _trainer(
+        "name of a claim",
+        "volumes",
+        [a_volume(claimName="A")],
+        "volumes[0].claimName",
+        "should match",
+    )
+
+
+REFUSED = (*_of_whole_run(), *_of_trainer(), *refused_trainings())
+"""One document for each rule and for each new kind of bound."""

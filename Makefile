@@ -5,7 +5,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help quickstart test check lint format lock clean
+.PHONY: help quickstart cluster test check lint format crds lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -39,6 +39,9 @@ help: ## Say what each target does.
 quickstart: .venv/.trainer ## Train a small model on Shakespeare's plays on this machine and print what it writes.
 	@$(BIN)/lightcompute run examples/quickstart-run.yaml
 
+cluster: .venv/.dev ## Start a real Kubernetes with simulated GPU nodes until Ctrl-C; CLUSTERS=3 starts three.
+	@PYTHONPATH=tests $(PYTHON) -P -m support.testcluster.play --clusters $(or $(CLUSTERS),1)
+
 test: lint ## Run the linters and every test this machine can run.
 	$(PYTEST)
 
@@ -54,6 +57,10 @@ lint: .venv/.dev ## Run format, lint, types and import contracts only.
 format: .venv/.dev ## Format the code and repair what the linter can repair.
 	$(PYTHON) -m ruff check --fix-only .
 	$(PYTHON) -m ruff format .
+
+crds: .venv/.dev ## Write the files in crds/ anew from the models.
+	$(PYTHON) -P -m lightcompute.api.crd crds
+	@if [ -d charts/lightcompute/files/crds ]; then cp crds/*.yaml charts/lightcompute/files/crds/; fi
 
 lock: .venv/.tools ## Write the files in requirements/ anew; LOCK_FLAGS=--upgrade takes the newest versions.
 	$(COMPILE) pyproject.toml --all-extras --group dev --group build -o requirements/dev.txt

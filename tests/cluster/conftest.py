@@ -1,0 +1,11 @@
+"""Tests here are about the test cluster itself: what others build on must do what it says."""
+
+from support.testcluster.fixtures import (
+    a_second_control_plane,
+    control_plane,
+    fault_proxy,
+    namespace,
+    simulated,
+)
+
+__all__ = ["a_second_control_plane", "control_plane", "fault_proxy", "namespace", "simulated"]

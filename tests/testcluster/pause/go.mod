@@ -1,0 +1,3 @@
+module lightcompute.dev/testcluster/pause
+
+go 1.25.0

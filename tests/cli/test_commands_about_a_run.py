@@ -50,6 +50,7 @@ def test_the_status_document_is_the_one_of_the_api(ended: LocalRun) -> None:
     assert status.results is not None
     assert json.loads(ended.ask("status", "--json")[1]) == document
     assert yaml.safe_load(ended.ask("status", "--yaml")[1]) == document
+    assert yaml.safe_load(ended.ask("status", "-o", "yaml")[1]) == document
 
 
 def test_what_is_known_of_a_run_is_told(ended: LocalRun) -> None:
@@ -70,7 +71,19 @@ def test_what_is_known_of_a_run_is_told(ended: LocalRun) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["status", "explain", "cost", "logs", "stop", "delete", "tensorboard", "reproduce"]
+    "verb",
+    [
+        "status",
+        "explain",
+        "cost",
+        "logs",
+        "stop",
+        "suspend",
+        "resume",
+        "delete",
+        "tensorboard",
+        "reproduce",
+    ],
 )
 def test_a_run_that_does_not_exist_is_told_with_those_that_do(ended: LocalRun, verb: str) -> None:
     code, said = ended.call(verb=verb, subject="nobody")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import datetime
 
 import click
 
 from lightcompute.api.money import charge
 from lightcompute.api.status import Attempt, TrainingRunStatus
 from lightcompute.cli import text
-from lightcompute.cli.options import name_argument, runs_dir_option
+from lightcompute.cli.options import name_argument, target_options
+from lightcompute.cli.target import Target
 from lightcompute.core.ledger import total_cost
-from lightcompute.local import records
-from lightcompute.local.folder import runs_root
-from lightcompute.local.store import RunStore
+
+LEDGER_HEADER = ("ATTEMPT", "FROM", "TO", "HELD", "PRICE PER HOUR", "COST")
 
 
 @click.command()
@@ -23,19 +23,19 @@ from lightcompute.local.store import RunStore
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the cost section of the status as JSON."
 )
-@runs_dir_option
-def cost(name: str, as_json: bool, runs_dir: Path | None) -> None:
+@target_options
+def cost(name: str, as_json: bool, target: Target) -> None:
     """Show what the run NAME has cost, and what it may still cost."""
-    status = RunStore(runs_root(runs_dir).existing(name)).read().status
+    sight = target.run(name).sight()
+    status, now = sight.run.status, sight.now
     if as_json:
         click.echo(json.dumps(status.cost.document(), indent=1))
         return
-    header = ("ATTEMPT", "FROM", "TO", "HELD", "PRICE PER HOUR", "COST")
-    click.echo(text.columns(header, ledger_lines(status)))
-    click.echo(text.table(_sums(status), indent=""))
+    click.echo(text.columns(LEDGER_HEADER, ledger_lines(status, now)))
+    click.echo(text.table(_sums(status, now), indent=""))
 
 
-def ledger_lines(status: TrainingRunStatus) -> Iterator[tuple[str, ...]]:
+def ledger_lines(status: TrainingRunStatus, now: datetime) -> Iterator[tuple[str, ...]]:
     """A line for each charge that the status lists, and one for all it no longer does."""
     folded = status.earlier_attempts.charges
     if folded.count:
@@ -49,16 +49,16 @@ def ledger_lines(status: TrainingRunStatus) -> Iterator[tuple[str, ...]]:
             text.usd(folded.cost_usd),
         )
     for attempt in status.attempts:
-        yield from _lines(attempt)
+        yield from _lines(attempt, now)
 
 
-def _lines(attempt: Attempt) -> Iterator[tuple[str, ...]]:
+def _lines(attempt: Attempt, now: datetime) -> Iterator[tuple[str, ...]]:
     number = str(attempt.number)
     if attempt.folded.count:
         held = text.duration(attempt.folded.held_microseconds / 1e6)
         yield (number, "", "", held, "several", text.usd(attempt.folded.cost_usd))
     for segment in attempt.charges:
-        end = segment.end_time or records.now()
+        end = segment.end_time or now
         time = end - segment.start_time
         yield (
             number,
@@ -72,9 +72,9 @@ def _lines(attempt: Attempt) -> Iterator[tuple[str, ...]]:
         yield (number, "", "", "never started", "", text.usd(0))
 
 
-def _sums(status: TrainingRunStatus) -> Iterator[tuple[str, str]]:
+def _sums(status: TrainingRunStatus, now: datetime) -> Iterator[tuple[str, str]]:
     cost = status.cost
-    yield "spent", text.usd(total_cost(status, records.now()))
+    yield "spent", text.usd(total_cost(status, now))
     yield "reserved", text.usd(cost.reserved_usd) if cost.reserved_usd else ""
     yield "forecast", text.usd(cost.forecast_usd) if cost.forecast_usd is not None else ""
     yield "limit", "none" if cost.limit_usd is None else text.usd(cost.limit_usd)

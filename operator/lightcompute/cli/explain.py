@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-from pathlib import Path
-
 import click
 
 from lightcompute.cli import text
-from lightcompute.cli.cost import ledger_lines
-from lightcompute.cli.options import name_argument, runs_dir_option
-from lightcompute.core import explain as core
-from lightcompute.local.backend import LocalBackend
-from lightcompute.local.folder import runs_root
-
-_HEADER = ("ATTEMPT", "FROM", "TO", "HELD", "PRICE PER HOUR", "COST")
+from lightcompute.cli.cost import LEDGER_HEADER, ledger_lines
+from lightcompute.cli.options import name_argument, target_options
+from lightcompute.cli.target import Target
+from lightcompute.cli.told import told
 
 
 @click.command()
 @name_argument
-@runs_dir_option
-def explain(name: str, runs_dir: Path | None) -> None:
+@target_options
+def explain(name: str, target: Target) -> None:
     """Say why the run NAME is in the state it is in: conditions, attempts, cost, and what comes next."""
-    runs = runs_root(runs_dir)
-    folder = runs.existing(name)
-    snapshot = asyncio.run(LocalBackend(runs).observe(name))
-    assert snapshot is not None, "it existed a moment ago"
-    click.echo(core.explain(snapshot), nl=False)
-    charged = [line for line in ledger_lines(snapshot.run.status) if any(line[1:])]
+    account = target.run(name).account()
+    click.echo("\n".join(told(account.run, account.now)))
+    charged = [line for line in ledger_lines(account.run.status, account.now) if any(line[1:])]
     if charged:
         click.echo("Charges")
-        click.echo(text.columns(_HEADER, charged))
-    if folder.has_controller():
-        click.echo("A process acts for it now.")
+        click.echo(text.columns(LEDGER_HEADER, charged))
+    for line in account.further:
+        click.echo(line)

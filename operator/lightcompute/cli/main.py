@@ -15,17 +15,21 @@ from typing import Any
 import click
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("lightcompute.cli.run:run", "Train what a file orders, or go on with it."),
+    "run": ("lightcompute.cli.run:run", "Train what a file orders on this machine, or go on with it."),
+    "submit": ("lightcompute.cli.submit:submit", "Have a cluster train what files order."),
     "validate": ("lightcompute.cli.validate:validate", "Say every fault in files before they cost anything."),
+    "list": ("lightcompute.cli.status:list_runs", "List the runs on this machine or in a cluster."),
     "status": ("lightcompute.cli.status:status", "Show how a run is doing, or its status document."),
     "explain": ("lightcompute.cli.explain:explain", "Say why a run is in the state it is in."),
     "cost": ("lightcompute.cli.cost:cost", "Show what a run has cost and will cost."),
     "logs": ("lightcompute.cli.logs:logs", "Print what a run's trainer wrote."),
-    "list": ("lightcompute.cli.status:list_runs", "List the runs on this machine."),
-    "stop": ("lightcompute.cli.stop:stop", "Ask a run to save and leave."),
-    "delete": ("lightcompute.cli.delete:delete", "Delete a run and its folder."),
     "tensorboard": ("lightcompute.cli.tensorboard:tensorboard", "Serve a run's curves to a browser on this machine."),
+    "stop": ("lightcompute.cli.stop:stop", "Ask a run to save and leave."),
+    "suspend": ("lightcompute.cli.stop:suspend", "Hold a run, to go on with it later."),
+    "resume": ("lightcompute.cli.resume:resume", "Go on with a run that holds."),
+    "delete": ("lightcompute.cli.delete:delete", "Delete a run."),
     "reproduce": ("lightcompute.cli.reproduce:reproduce", "Run again, and say whether it came out bit for bit the same."),
+    "operator": ("lightcompute.cli.operate:operator", "Look after the TrainingRuns of a cluster."),
 }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def _rows(run: TrainingRun, folder: RunFolder) -> Iterator[tuple[str, str]]:
     if run.spec.trainer.command:
         yield "program", " ".join((*run.spec.trainer.command, *run.spec.trainer.args))
     if training is not None and not run.spec.trainer.command:
-        yield from _training_rows(training)
+        yield from training_rows(training)
     processes = run.spec.trainer.num_proc_per_node
     several = f", {processes} processes" if processes > 1 else ""
     yield (
@@ -47,7 +47,8 @@ def _rows(run: TrainingRun, folder: RunFolder) -> Iterator[tuple[str, str]]:
     yield "folder", str(folder.path)
 
 
-def _training_rows(training: Training) -> Iterator[tuple[str, str]]:
+def training_rows(training: Training) -> Iterator[tuple[str, str]]:
+    """Model, text, settings and length."""
     model = training.model
     shape = f"{model.layers} layers, {model.embedding_size} wide, {model.heads} heads"
     yield "model", f"{shape}, context {model.context_length}, {training.tokenizer.type} tokens"

@@ -13,7 +13,7 @@ from lightcompute.api import TrainingRun
 from lightcompute.cli import preview, summary
 from lightcompute.cli.display import display_for_output
 from lightcompute.cli.intake import Intake, take_in, wanted_run
-from lightcompute.cli.options import runs_dir_option
+from lightcompute.cli.options import assignments_option, runs_dir_option
 from lightcompute.cli.view import view_of
 from lightcompute.core.progress import Progress
 from lightcompute.local import records
@@ -24,13 +24,7 @@ from lightcompute.local.folder import RunFolder, Runs, acting, runs_root
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change one key of the file, such as training.maxSteps=100.",
-)
+@assignments_option
 @click.option("--name", help="Name of the run. [default: metadata.name of the file]")
 @click.option(
     "--price-per-hour-usd",

@@ -1,66 +1,72 @@
-"""`lightcompute status` and `lightcompute list`: how runs on this machine are doing, by their documents and logs."""
+"""`lightcompute status` and `lightcompute list`: how runs are doing, by their documents and what their trainers say."""
 
 from __future__ import annotations
 
 import json
-import shlex
-from pathlib import Path
 
 import click
 
-from lightcompute.api import Phase, TrainingRun
 from lightcompute.cli import text
-from lightcompute.cli.options import name_argument, runs_dir_option
-from lightcompute.cli.view import RunView, view_of
-from lightcompute.local import records
-from lightcompute.local.folder import RunFolder, runs_root
-from lightcompute.local.progress import newest_progress
-from lightcompute.local.store import SOURCE, RunStore
+from lightcompute.cli.options import name_argument, target_options
+from lightcompute.cli.outcome import result_rows
+from lightcompute.cli.target import Listed, Rows, Sight, Target, TargetRun
 from runcontract.document import dump_document
-from runcontract.faults import ContractFault
 
 
 @click.command()
 @name_argument
-@click.option("--yaml", "form", flag_value="yaml", help="Print the status document.")
-@click.option("--json", "form", flag_value="json", help="Print the status document as JSON.")
-@runs_dir_option
-def status(name: str, form: str | None, runs_dir: Path | None) -> None:
+@click.option(
+    "--output", "-o", "form", type=click.Choice(["yaml", "json"]), help="Print the status document."
+)
+@click.option("--yaml", "form", flag_value="yaml", help="The same as -o yaml.")
+@click.option("--json", "form", flag_value="json", help="The same as -o json.")
+@target_options
+def status(name: str, form: str | None, target: Target) -> None:
     """Show how the run NAME is doing."""
-    folder = runs_root(runs_dir).existing(name)
-    run = RunStore(folder).read()
+    run = target.run(name)
+    sight = run.sight()
+    document = sight.run.status.document
     match form:
         case "yaml":
-            click.echo(dump_document(run.status.document()), nl=False)
+            click.echo(dump_document(document()), nl=False)
         case "json":
-            click.echo(json.dumps(run.status.document(), ensure_ascii=False, indent=1))
+            click.echo(json.dumps(document(), ensure_ascii=False, indent=1))
         case _:
-            click.echo(_told(run, folder))
+            click.echo(_told(run, sight))
 
 
 @click.command(name="list")
-@runs_dir_option
-def list_runs(runs_dir: Path | None) -> None:
-    """List the runs on this machine."""
-    runs = runs_root(runs_dir)
-    found = runs.all()
+@click.option(
+    "--all-namespaces",
+    "-A",
+    "everywhere",
+    is_flag=True,
+    help="Runs of all namespaces of the cluster.",
+)
+@target_options
+def list_runs(everywhere: bool, target: Target) -> None:
+    """List the runs on this machine, or in a namespace."""
+    found = target.listed(everywhere=everywhere)
     if not found:
-        click.echo(f"No runs in {runs.root}. `lightcompute run FILE` makes one.")
+        click.echo(target.none_yet())
         return
-    header = ("NAME", "PHASE", "STEP", "VALIDATION LOSS", "COST", "CREATED")
-    click.echo(text.columns(header, (_row(folder) for folder in found)))
+    header: tuple[str, ...] = ("NAME", "PHASE", "STEP", "VALIDATION LOSS", "COST", "CREATED")
+    rows = [_row(listed) for listed in found]
+    if everywhere:
+        header = ("NAMESPACE", *header)
+        rows = [(listed.namespace, *row) for listed, row in zip(found, rows, strict=True)]
+    click.echo(text.columns(header, rows))
 
 
-def _row(folder: RunFolder) -> tuple[str, ...]:
-    try:
-        run = RunStore(folder).read()
-    except ContractFault:
-        return (folder.name, "unreadable", "", "", "", "")
-    view = _view(run, folder)
-    created = run.metadata.creation_timestamp
+def _row(listed: Listed) -> tuple[str, ...]:
+    sight = listed.sight
+    if sight is None:
+        return (listed.name, "unreadable", "", "", "", "")
+    view = sight.view()
+    created = sight.run.metadata.creation_timestamp
     return (
-        folder.name,
-        _phase(run, folder),
+        listed.name,
+        f"{view.phase}*" if sight.unattended else str(view.phase),
         view.step_text() if view.step else "",
         view.validation_text(),
         text.usd(view.spent) if view.has_price else "",
@@ -68,58 +74,30 @@ def _row(folder: RunFolder) -> tuple[str, ...]:
     )
 
 
-def _view(run: TrainingRun, folder: RunFolder) -> RunView:
-    return view_of(run, newest_progress(run, folder), records.now())
+def _told(run: TargetRun, sight: Sight) -> str:
+    rows = (*_rows(sight), *run.rows(sight))
+    note = run.note(sight)
+    return f"{sight.run.metadata.name}\n{text.table(rows)}{note and chr(10)}{note}"
 
 
-def _phase(run: TrainingRun, folder: RunFolder) -> str:
-    live = any(attempt.is_live for attempt in run.status.attempts)
-    return f"{run.status.phase}*" if live and not folder.has_controller() else str(run.status.phase)
-
-
-def _told(run: TrainingRun, folder: RunFolder) -> str:
-    view = _view(run, folder)
-    rows = (
-        ("phase", str(view.phase)),
-        ("why", view.message),
-        ("step", view.step_text() if view.step or view.max_steps else ""),
-        ("training loss", view.training_text()),
-        ("validation loss", view.validation_text()),
-        ("best validation loss", text.losses(view.best_validation) if view.best_validation else ""),
-        ("speed", f"{text.count(view.tokens_per_second)} tokens/s" if view.tokens_per_second else ""),
-        ("time left", "" if view.remaining_seconds is None or not _live(run) else text.duration(view.remaining_seconds)),
-        ("cost", view.cost_text()),
-        ("attempts", str(view.attempt) if view.attempt else ""),
-        ("checkpoints", ", ".join(text.count(c.step) for c in run.status.checkpoints if c.verified)),
-        ("folder", str(folder.path)),
-        ("document", str(folder.status_file)),
-        ("to go on", _to_go_on(run)),
-    )  # fmt: skip
-    alone = _live(run) and not folder.has_controller()
-    note = (
-        "\nNobody acts for this run now: what runs goes on to its end or its deadline. "
-        f"`lightcompute stop {run.metadata.name}` ends it; to take it up: {_command(run)}"
-        if alone
-        else ""
-    )
-    return f"{view.name}\n{text.table(rows)}{note}"
-
-
-def _to_go_on(run: TrainingRun) -> str:
-    match run.status.phase:
-        case Phase.SUSPENDED | Phase.FAILED:
-            return _command(run)
-        case Phase.BUDGET_EXHAUSTED:
-            return f"raise spec.budget.limitUSD, then {_command(run)}"
-        case _:
-            return ""
-
-
-def _command(run: TrainingRun) -> str:
-    """What goes on with the run; changes by --set that it was made with must be given again."""
-    file = run.metadata.annotations.get(SOURCE, "FILE")
-    return shlex.join(["lightcompute", "run", file, "--name", run.metadata.name])
-
-
-def _live(run: TrainingRun) -> bool:
-    return any(attempt.is_live for attempt in run.status.attempts)
+def _rows(sight: Sight) -> Rows:
+    view, status = sight.view(), sight.run.status
+    yield "phase", str(view.phase)
+    yield "why", view.message
+    yield "step", view.step_text() if view.step or view.max_steps else ""
+    results = dict(result_rows(status.results)) if status.results and not sight.is_live else {}
+    if results:
+        yield from ((name, value) for name, value in results.items() if name != "steps")
+    else:
+        yield "training loss", view.training_text()
+        yield "validation loss", view.validation_text()
+        best = view.best_validation
+        yield "best validation loss", text.losses(best) if best else ""
+        speed = view.tokens_per_second
+        yield "speed", f"{text.count(speed)} tokens/s" if speed else ""
+    if view.remaining_seconds is not None and sight.is_live:
+        yield "time left", text.duration(view.remaining_seconds)
+    yield "cost", view.cost_text()
+    yield "attempts", str(view.attempt) if view.attempt else ""
+    verified = [each for each in status.checkpoints if each.verified]
+    yield "checkpoints", ", ".join(text.count(each.step) for each in verified)

@@ -7,8 +7,8 @@ import signal
 from collections.abc import Iterator
 
 from lightcompute.api import Phase, TrainingRun
-from lightcompute.api.status import RunResults
 from lightcompute.cli import text
+from lightcompute.cli.outcome import result_rows
 from lightcompute.local.backend import price_per_hour
 from lightcompute.local.controller import refused
 from lightcompute.local.folder import RunFolder
@@ -16,7 +16,6 @@ from runcontract import folder as names
 from runcontract.exit_codes import ExitCode
 
 SAMPLE_LINES = 12
-_NOT_OVER = frozenset({"Preempted", "BudgetReached"})
 
 
 def summary(run: TrainingRun, folder: RunFolder, command: str) -> str:
@@ -70,7 +69,7 @@ def left_behind(name: str, command: str) -> str:
 def _rows(run: TrainingRun, folder: RunFolder) -> Iterator[tuple[str, str]]:
     status = run.status
     if status.results is not None:
-        yield from _result_rows(status.results)
+        yield from result_rows(status.results)
     spent = status.cost.spent_usd
     if spent or price_per_hour(run):
         limit = status.cost.limit_usd
@@ -86,32 +85,6 @@ def _rows(run: TrainingRun, folder: RunFolder) -> Iterator[tuple[str, str]]:
     logs = folder.attempt(status.attempts[-1].number) if status.attempts else None
     if logs is not None and status.phase is Phase.FAILED:
         yield "logs", str(logs)
-
-
-def _result_rows(results: RunResults) -> Iterator[tuple[str, str]]:
-    if results.steps is not None:
-        tokens = "" if results.tokens is None else f" ({text.count(results.tokens)} tokens)"
-        yield "steps", f"{text.count(results.steps)}{tokens}"
-    if results.final_validation:
-        yield "validation loss", text.losses(results.final_validation)
-    if results.best_validation:
-        at = "" if results.best_step is None else f" at step {text.count(results.best_step)}"
-        yield "best validation loss", text.losses(results.best_validation) + at
-    if results.test:
-        yield "test loss", text.losses(results.test)
-    target = results.target
-    # A run that only holds may yet meet it.
-    if target is not None and (results.reason not in _NOT_OVER or target.met):
-        unit = text.UNITS[target.unit]
-        reached = "was not scored" if target.reached is None else f"is {target.reached:.4f} {unit}"
-        verdict = "met" if target.met else "not met"
-        yield (
-            "target",
-            f"{verdict}: {target.metric} {reached}, wanted at most {target.at_most} {unit}",
-        )
-    if results.training_seconds and results.tokens_per_second:
-        time = text.duration(results.training_seconds)
-        yield "speed", f"{text.count(results.tokens_per_second)} tokens/s, {time} in steps"
 
 
 def _next(run: TrainingRun, command: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -71,45 +72,115 @@ class RunView:
         return ", ".join(parts)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Numbers:
+    """What is known of how far it is, whoever told it."""
+
+    step: int = 0
+    max_steps: int | None = None
+    training_loss: float | None = None
+    validation: Loss | None = None
+    best_validation: Loss | None = None
+    tokens_per_second: float | None = None
+    remaining_seconds: float | None = None
+    as_of: datetime | None = None
+    sample: str = ""
+
+
 def view_of(run: TrainingRun, progress: Progress | None, now: datetime) -> RunView:
-    """The run at `now`."""
+    """The run at `now`; its numbers from what its trainer said last, else from its status."""
     status = run.status
-    stepped = progress.stepped if progress else None
-    evaluated = progress.evaluated if progress else None
+    numbers = _from_progress(progress) if progress else _from_status(run)
     target = run.spec.training.target if run.spec.training else None
-    newest = status.attempts[-1] if status.attempts else None
+    remaining = _remaining(numbers, now)
     return RunView(
         name=run.metadata.name,
         phase=status.phase,
         message=status.message,
-        attempt=newest.number if newest else 0,
-        step=progress.step if progress else (newest.last_step or 0) if newest else 0,
-        max_steps=progress.max_steps if progress else None,
-        training_loss=stepped.training_loss if stepped else None,
-        validation=evaluated.validation if evaluated else None,
-        best_validation=progress.best_validation if progress else None,
-        tokens_per_second=stepped.tokens_per_second if stepped else None,
-        remaining_seconds=_remaining(progress, now),
+        attempt=status.attempts[-1].number if status.attempts else 0,
+        step=numbers.step,
+        max_steps=numbers.max_steps,
+        training_loss=numbers.training_loss,
+        validation=numbers.validation,
+        best_validation=numbers.best_validation,
+        tokens_per_second=numbers.tokens_per_second,
+        remaining_seconds=remaining,
         spent=total_cost(status, now),
-        forecast=_forecast(run, progress, now),
+        forecast=_forecast(run, remaining, now),
         limit=status.cost.limit_usd,
         has_price=bool(status.cost.rate_per_hour_usd or total_cost(status, now)),
-        sample=(evaluated.sample or "") if evaluated else "",
+        sample=numbers.sample,
         unit=target.unit if target else "NatsPerToken",
     )
 
 
-def _remaining(progress: Progress | None, now: datetime) -> float | None:
-    stepped = progress.stepped if progress else None
-    if stepped is None or stepped.remaining_seconds is None:
+def _from_progress(progress: Progress) -> _Numbers:
+    stepped, evaluated = progress.stepped, progress.evaluated
+    return _Numbers(
+        step=progress.step,
+        max_steps=progress.max_steps,
+        training_loss=stepped.training_loss if stepped else None,
+        validation=evaluated.validation if evaluated else None,
+        best_validation=progress.best_validation,
+        tokens_per_second=stepped.tokens_per_second if stepped else None,
+        remaining_seconds=stepped.remaining_seconds if stepped else None,
+        as_of=stepped.time if stepped else None,
+        sample=(evaluated.sample or "") if evaluated else "",
+    )
+
+
+def _from_status(run: TrainingRun) -> _Numbers:
+    """The metrics of `status.trainerStatus`, by the names that `core.report` gives them."""
+    status = run.status
+    told = status.trainer_status
+    newest = status.attempts[-1] if status.attempts else None
+    if told is None:
+        return _Numbers(step=(newest.last_step or 0) if newest else 0)
+    found = {
+        metric.name: number
+        for metric in told.metrics
+        if (number := _number(metric.value)) is not None
+    }
+    max_steps = found.get("maxSteps")
+    return _Numbers(
+        step=int(found.get("step", 0)),
+        max_steps=None if max_steps is None else int(max_steps),
+        training_loss=found.get("trainingLossNatsPerToken"),
+        validation=_loss(found, "validationLoss"),
+        best_validation=_loss(found, "bestValidationLoss"),
+        tokens_per_second=found.get("tokensPerSecond"),
+        remaining_seconds=told.estimated_remaining_seconds,
+        as_of=told.last_updated_time,
+    )
+
+
+def _loss(found: dict[str, float], name: str) -> Loss | None:
+    per_token, per_character, per_byte = (
+        found.get(f"{name}{unit}") for unit in ("NatsPerToken", "NatsPerCharacter", "BitsPerByte")
+    )
+    if per_token is None or per_character is None or per_byte is None:
         return None
-    return max(stepped.remaining_seconds - max((now - stepped.time).total_seconds(), 0.0), 0.0)
+    return Loss(nats_per_token=per_token, nats_per_character=per_character, bits_per_byte=per_byte)
 
 
-def _forecast(run: TrainingRun, progress: Progress | None, now: datetime) -> MicroUSD | None:
+def _number(text: str) -> float | None:
+    """What a trainer wrote may be anything; only a finite number is one."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _remaining(numbers: _Numbers, now: datetime) -> float | None:
+    if numbers.remaining_seconds is None or numbers.as_of is None:
+        return None
+    return max(numbers.remaining_seconds - max((now - numbers.as_of).total_seconds(), 0.0), 0.0)
+
+
+def _forecast(run: TrainingRun, remaining: float | None, now: datetime) -> MicroUSD | None:
     """Cost at the end at today's price, as of now; the status has one as of its last update."""
-    remaining = _remaining(progress, now)
     if remaining is None or run.status.phase != Phase.RUNNING:
         return run.status.cost.forecast_usd
     rate = run.status.cost.rate_per_hour_usd
-    return total_cost(run.status, now) + charge(rate, timedelta(seconds=remaining))
+    return total_cost(run.status, now) + charge(rate, timedelta(seconds=min(remaining, 1e9)))

@@ -15,6 +15,7 @@ _COMMANDS = {
     "train": ("lightgpt.cli.train", "Train a model, or go on training it, as an order says."),
     "evaluate": ("lightgpt.cli.evaluate", "Score a part of the text with a trained model."),
     "generate": ("lightgpt.cli.generate", "Write text with a trained model."),
+    "tensorboard": ("lightgpt.cli.tensorboard", "Serve a run's curves to browsers."),
     "smoke": ("lightgpt.cli.smoke", "See in seconds whether training works on this machine."),
     "data": ("lightgpt.cli.data", "Prepare and inspect data."),
     "tokenizer": ("lightgpt.cli.tokenizer", "Train and inspect tokenizers."),

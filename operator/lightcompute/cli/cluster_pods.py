@@ -1,0 +1,131 @@
+"""What commands want of an attempt's pods: the log of one, and the curves of the first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import click
+
+from lightcompute.api import TrainingRun
+from lightcompute.cli.cluster_target import ClusterTarget
+from lightcompute.cli.target import LogsWanted
+from lightcompute.cli.tensorboard import free_port, told_address
+from lightcompute.kube.manifests.pod import TENSORBOARD_PORT
+from lightcompute.kube.remote import Remote, TrainerPod
+from lightcompute.kube.remote_faults import ClusterRefusal
+from lightcompute.kube.remote_forward import forwarding
+from lightcompute.kube.remote_logs import PodLog
+from lightcompute.local.controller import rests
+from runcontract.exit_codes import ExitCode
+from runcontract.faults import Fault
+
+_LOOK_SECONDS = 2.0
+
+
+def print_logs(
+    target: ClusterTarget, run: TrainingRun, wanted: LogsWanted, write: Callable[[str], None]
+) -> None:
+    """Hands each line of the attempt's log to `write`; with `follow` from before its pod starts to its end."""
+    target.ask(_print_logs(target, run, wanted, write))
+
+
+async def _print_logs(
+    target: ClusterTarget, run: TrainingRun, wanted: LogsWanted, write: Callable[[str], None]
+) -> None:
+    attempt = wanted.attempt or await _newest(target, run, wait=wanted.follow)
+    if attempt > (run.status.attempts[-1].number if run.status.attempts else attempt):
+        known = ", ".join(str(each.number) for each in run.status.attempts)
+        raise ClusterRefusal(
+            Fault(where="--attempt", found=str(attempt), expected=f"one of: {known}")
+        )
+    log = PodLog(target.remote, run, attempt=attempt, rank=wanted.rank)
+    await log.print(write, follow=wanted.follow, note=_note)
+
+
+async def _newest(target: ClusterTarget, run: TrainingRun, *, wait: bool) -> int:
+    """The newest attempt; the first one once there is one, with `wait`."""
+    while not run.status.attempts:
+        if not wait or rests(run):
+            name = run.metadata.name
+            raise ClusterRefusal(
+                Fault(
+                    where=f"run {name}",
+                    found="no attempt yet",
+                    expected="a log",
+                    action=f"`{target.command('explain', name)}` says why it has not begun.",
+                )
+            )
+        await asyncio.sleep(_LOOK_SECONDS)
+        run = (await target.remote.find(run.metadata.name)).run
+    return run.status.attempts[-1].number
+
+
+def forward_curves(target: ClusterTarget, run: TrainingRun, port: int) -> int:
+    """Serves TensorBoard of the run's pod at a port of this machine until Ctrl-C or until the pod is gone."""
+    pod = target.ask(_pod_with_curves(target.remote, run))
+    try:
+        target.ask(_forward(target.remote, run, pod, free_port(port)))
+    except KeyboardInterrupt:
+        click.echo("")
+    return int(ExitCode.DONE)
+
+
+async def _forward(remote: Remote, run: TrainingRun, pod: TrainerPod, port: int) -> None:
+    seen = pod.seen
+    async with forwarding(
+        remote.client,
+        namespace=seen.namespace,
+        pod=seen.name,
+        pod_port=TENSORBOARD_PORT,
+        port=port,
+        note=_note,
+    ) as got:
+        click.echo(told_address(got))
+        await _end_of(remote, run, pod)
+    click.echo(f"The attempt has ended, and TensorBoard with it: {seen.name} is gone.")
+
+
+async def _end_of(remote: Remote, run: TrainingRun, pod: TrainerPod) -> None:
+    """Returns when `pod` is over or gone."""
+    while True:
+        pods = await remote.pods(run.metadata.uid, pod.seen.owner.attempt)
+        if all(each.seen.uid != pod.seen.uid or each.seen.is_over for each in pods):
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _pod_with_curves(remote: Remote, run: TrainingRun) -> TrainerPod:
+    """The first pod of the live attempt. Raises ClusterRefusal that says what is missing."""
+    name = run.metadata.name
+    if not run.spec.tensorboard.enabled:
+        raise _no_curves(
+            name, "spec.tensorboard.enabled is false", "true, from the next attempt on"
+        )
+    live = next((each for each in run.status.attempts if each.is_live), None)
+    if live is None:
+        raise _no_curves(
+            name,
+            f"no live attempt ({run.status.phase})",
+            "one: TensorBoard runs beside the trainer; the events stay where spec.storage is",
+        )
+    pods = await remote.pods(run.metadata.uid, live.number)
+    first = next((pod for pod in pods if pod.seen.index == 0 and not pod.seen.is_over), None)
+    if first is None:
+        raise _no_curves(name, f"no pod of attempt {live.number} yet", "one that runs")
+    if not first.serves_curves:
+        raise _no_curves(
+            name, f"no container tensorboard in {first.seen.name}", "one beside the trainer"
+        )
+    if not first.seen.running:
+        waits = first.seen.waiting or (first.seen.unscheduled or "it has not begun", "")
+        raise _no_curves(name, f"{first.seen.name} waits: {waits[0]}", "a pod that runs")
+    return first
+
+
+def _no_curves(name: str, found: str, expected: str) -> ClusterRefusal:
+    return ClusterRefusal(Fault(where=f"TensorBoard of run {name}", found=found, expected=expected))
+
+
+def _note(line: str) -> None:
+    click.echo(line, err=True)

@@ -1,0 +1,86 @@
+"""Runs of a cluster, as verbs want them: found, listed, and asked about one by one (`cluster_run`).
+
+Synchronous outside, as commands are; every call is one visit of an event loop that lives as long as the command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+from lightcompute.cli.cluster_run import ClusterRun
+from lightcompute.cli.target import Listed, Sight, Whereabouts
+from lightcompute.kube.client import Document
+from lightcompute.kube.reading import Unreadable, read_run
+from lightcompute.kube.remote import Remote
+from lightcompute.kube.remote_faults import told_to_people
+
+_Answer = TypeVar("_Answer")
+
+
+class ClusterTarget:
+    """The TrainingRuns of one namespace."""
+
+    def __init__(self, runner: asyncio.Runner, remote: Remote, options: tuple[str, ...]) -> None:
+        self._runner = runner
+        self.remote = remote
+        self._options = options
+
+    @classmethod
+    @contextmanager
+    def connected(cls, where: Whereabouts) -> Iterator[ClusterTarget]:
+        """The cluster that is meant, until the block ends. Nothing is asked of it yet."""
+        with asyncio.Runner() as runner:
+            remote = runner.run(Remote.connect(where.kubeconfig, where.context, where.namespace))
+            try:
+                yield cls(runner, remote, _options(where, remote))
+            finally:
+                runner.run(remote.client.close())
+
+    def ask(self, question: Coroutine[Any, Any, _Answer]) -> _Answer:
+        """The answer; what goes wrong becomes a fault that people can read."""
+        with told_to_people(self.remote.client.server):
+            return self._runner.run(question)
+
+    def command(self, verb: str, *words: str) -> str:
+        """`lightcompute verb words` for this very place, to be given as it is."""
+        return shlex.join(("lightcompute", verb, *words, *self._options))
+
+    def listed(self, *, everywhere: bool) -> tuple[Listed, ...]:
+        """All runs, by namespace and name."""
+        found = [
+            self._listed(each) for each in self.ask(self.remote.documents(everywhere=everywhere))
+        ]
+        return tuple(sorted(found, key=lambda each: (each.namespace, each.name)))
+
+    def none_yet(self) -> str:
+        """Where one comes from."""
+        return f"No runs in namespace {self.remote.namespace}. `{self.command('submit', 'FILE')}` makes one."
+
+    def run(self, name: str) -> ClusterRun:
+        """The run `name`."""
+        return ClusterRun(self, self.ask(self.remote.find(name)))
+
+    def now(self) -> datetime:
+        """The server's clock."""
+        return self.remote.client.now()
+
+    def _listed(self, document: Document) -> Listed:
+        metadata = document["metadata"]
+        try:
+            sight = Sight(run=read_run(document).run, now=self.now())
+        except Unreadable:
+            sight = None
+        return Listed(namespace=metadata["namespace"], name=metadata["name"], sight=sight)
+
+
+def _options(where: Whereabouts, remote: Remote) -> tuple[str, ...]:
+    words = ["-n", remote.namespace]
+    for option, value in (("--kubeconfig", where.kubeconfig), ("--context", where.context)):
+        if value is not None:
+            words += [option, str(value)]
+    return tuple(words)

@@ -1,0 +1,190 @@
+"""What the Jobs and pods of an attempt come to: one Child, by rules that are pure. Whatever is not certain is said to be alive.
+
+An attempt is gone when its Job will make no more pods and no pod of it can still run. A pod that is deleted takes its last state
+with it, so the states that pods had when they went (`departed`) are read beside those that exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from lightcompute.api.reasons import Reason
+from lightcompute.core.progress import Progress
+from lightcompute.core.snapshot import Child, ChildState
+from lightcompute.core.text import cut
+from lightcompute.kube.endings import ended_child
+from lightcompute.kube.observed import SeenJob, SeenPod
+
+OVERDUE = timedelta(seconds=60)
+"""A pod that is still there so long after it was to be gone is on a node that nobody hears from."""
+
+_IMAGE_TROUBLE = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    }
+)
+_REFUSALS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+_BACKING_OFF = re.compile(r'^Back-off pulling image "[^"]*": (ErrImagePull: )?')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What was read of an attempt's log."""
+
+    progress: Progress | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Everything that is seen of one attempt."""
+
+    attempt: int
+    job: SeenJob | None = None
+    pods: tuple[SeenPod, ...] = ()
+    departed: tuple[SeenPod, ...] = ()
+    told: str = ""
+    """What events say about why nothing of it begins."""
+
+    @property
+    def scheduled_time(self) -> datetime | None:
+        """When the first of its pods got a node; from then on it costs money."""
+        times = (pod.scheduled_time for pod in (*self.pods, *self.departed))
+        return min((time for time in times if time is not None), default=None)
+
+    @property
+    def began_time(self) -> datetime | None:
+        """When the last of its programs started: before that it is no wonder that nothing is said."""
+        times = [pod.began_time for pod in (*self.pods, *self.departed)]
+        return max((time for time in times if time is not None), default=None)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing of it runs or will run."""
+        if not all(pod.is_over for pod in self.pods):
+            return False  # also one that is being deleted: until it is gone it may run
+        job = self.job
+        return (
+            job is None or job.complete or job.failed is not None or (job.suspended and job.holds)
+        )
+
+
+def child_of(seen: Seen, heard: Heard, *, through_torchrun: bool, now: datetime) -> Child | None:
+    """The attempt as the core knows it; None where there is nothing to be seen of it."""
+    if seen.job is None and not seen.pods and not seen.departed:
+        return None
+    child = Child(
+        attempt=seen.attempt,
+        state=ChildState.PENDING if seen.scheduled_time is None else ChildState.RUNNING,
+        start_time=seen.scheduled_time,
+        began_time=seen.began_time,
+        stopping=_is_stopping(seen),
+        deadline_seconds=deadline_of(seen),
+        progress=heard.progress,
+        # The first rank has nothing to tell before the last one is there: that is no silence.
+        heard_until=heard.until if _has_begun(seen) else None,
+    )
+    if seen.is_gone:
+        pods = (*seen.departed, *seen.pods)
+        return ended_child(child, seen.job, pods, through_torchrun=through_torchrun)
+    reason, words = _waiting(seen)
+    child = replace(child, waiting_reason=reason, waiting=cut(words, 400))
+    return replace(child, state=ChildState.UNKNOWN) if _is_overdue(seen, now) else child
+
+
+def deadline_of(seen: Seen) -> int | None:
+    """Seconds from the attempt's start after which its Job ends it; the Job counts from its own start."""
+    job = seen.job
+    if job is None or job.active_deadline_seconds is None:
+        return None
+    return job.active_deadline_seconds - late_seconds(job, seen.scheduled_time)
+
+
+def late_seconds(job: SeenJob, start: datetime | None) -> int:
+    """Whole seconds by which the attempt started later than its Job."""
+    if job.start_time is None or start is None:
+        return 0
+    return max(0, int((start - job.start_time).total_seconds()))
+
+
+def attempts_of(jobs: Iterable[SeenJob], pods: Iterable[SeenPod]) -> tuple[int, ...]:
+    """Numbers of the attempts of which anything exists."""
+    owners = (*(job.owner for job in jobs), *(pod.owner for pod in pods))
+    return tuple(sorted({owner.attempt for owner in owners}))
+
+
+def _is_overdue(seen: Seen, now: datetime) -> bool:
+    """Whether a pod should be gone and is not: its node is not heard from, and what is there may run on."""
+    dues = [pod.deletion_due for pod in seen.pods if not pod.is_over]
+    return any(due is not None and now > due + OVERDUE for due in dues)
+
+
+def _has_begun(seen: Seen) -> bool:
+    """Whether every rank has a pod, and each of them runs or ran."""
+    return not _missing(seen) and all(_ran(pod) for pod in seen.pods)
+
+
+def _ran(pod: SeenPod) -> bool:
+    return pod.running or pod.is_over or pod.ended is not None
+
+
+def _missing(seen: Seen) -> int:
+    """How many ranks never had a pod, as far as is known."""
+    ranks = {pod.index for pod in (*seen.pods, *seen.departed)}
+    return 0 if seen.job is None else max(0, seen.job.completions - len(ranks))
+
+
+def _is_stopping(seen: Seen) -> bool:
+    job = seen.job
+    if job is not None and (job.suspended or job.deleting):
+        return True
+    return bool(seen.pods) and all(pod.deleting or pod.is_over for pod in seen.pods)
+
+
+def _waiting(seen: Seen) -> tuple[Reason | None, str]:
+    """Why what was asked for does not run yet."""
+    missing = _missing(seen)
+    if missing and seen.told:
+        return Reason.POD_REFUSED, seen.told
+    if not seen.pods:
+        left = "its pods are gone, and its Job has not ended yet"
+        return None, left if seen.departed else "its pods are being created"
+    pods = sorted(seen.pods, key=lambda pod: (pod.index, pod.uid))
+    for pod in pods:
+        if pod.scheduled_time is None and not pod.is_over:
+            words = pod.unscheduled or "the scheduler has not looked at it yet"
+            return (Reason.NO_CAPACITY if pod.unscheduled else None), words
+    waits = [pod.waiting for pod in pods if pod.waiting is not None and not pod.running]
+    if waits:
+        return _held_back(waits, seen.told)
+    if missing:
+        return None, f"{missing} of its {missing + len(pods)} pods are being created"
+    return None, "" if all(_ran(pod) for pod in pods) else "its containers are being created"
+
+
+def _held_back(waits: list[tuple[str, str]], told: str) -> tuple[Reason | None, str]:
+    """What keeps containers waiting; what nothing is wrong with is told last."""
+    for known, reason in (
+        (_IMAGE_TROUBLE, Reason.IMAGE_UNAVAILABLE),
+        (_REFUSALS, Reason.POD_REFUSED),
+    ):
+        for why, message in waits:
+            if why in known:
+                return reason, _steady(why, message)
+    return (Reason.POD_REFUSED, told) if told else (None, f"its container waits: {waits[0][0]}")
+
+
+def _steady(why: str, message: str) -> str:
+    """The same words at each try: a kubelet tells of a failed pull and of the wait before the next one by turns."""
+    if why == "ImagePullBackOff" and _BACKING_OFF.match(message):
+        why, message = "ErrImagePull", _BACKING_OFF.sub("", message)
+    return f"{why}: {message}" if message else why

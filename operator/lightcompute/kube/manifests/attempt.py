@@ -1,0 +1,139 @@
+"""All children of one attempt: the Job that runs it, and what the Job's pods need beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lightcompute.api import labels
+from lightcompute.api.training_run import TrainingRun
+from lightcompute.core.decision import StartAttempt
+from lightcompute.kube.client import Document
+from lightcompute.kube.manifests.marks import metadata_of
+from lightcompute.kube.manifests.pod import (
+    RENDEZVOUS,
+    TENSORBOARD,
+    TENSORBOARD_PORT,
+    pod_template,
+)
+from lightcompute.kube.manifests.program import MASTER_PORT
+from lightcompute.kube.observed import TRAINER
+from lightcompute.kube.settings import OperatorSettings
+from runcontract.order import Order, RunIdentity
+
+ORDER = "order"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifests:
+    """Children of an attempt. What the pods need is created before the Job."""
+
+    config_maps: tuple[Document, ...]
+    services: tuple[Document, ...]
+    job: Document
+
+
+def manifests_of(run: TrainingRun, start: StartAttempt, settings: OperatorSettings) -> Manifests:
+    """The children of the attempt that `start` orders."""
+    cluster = settings.pool.cluster
+    order = metadata_of(run, start.attempt, ORDER, cluster=cluster)
+    services: list[Document] = []
+    if run.spec.trainer.num_nodes > 1:
+        services.append(_rendezvous(run, start, cluster))
+    if run.spec.tensorboard.enabled:
+        services.append(_tensorboard(run, start, cluster))
+    return Manifests(
+        config_maps=() if run.spec.training is None else (_order(run, order),),
+        services=tuple(services),
+        job=_job(run, start, settings),
+    )
+
+
+def order_text(run: TrainingRun) -> str:
+    """The order, the same for every attempt of a spec."""
+    assert run.spec.training is not None, "only a trainer of ours takes an order"
+    identity = RunIdentity(name=run.metadata.name, uid=run.metadata.uid)
+    return Order(run=identity, training=run.spec.training, checkpoints=run.spec.checkpoints).text()
+
+
+def _order(run: TrainingRun, metadata: Document) -> Document:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata,
+        "immutable": True,
+        "data": {"order.yaml": order_text(run)},
+    }
+
+
+def _job(run: TrainingRun, start: StartAttempt, settings: OperatorSettings) -> Document:
+    nodes = run.spec.trainer.num_nodes
+    spec: Document = {
+        "completionMode": "Indexed",
+        "completions": nodes,
+        "parallelism": nodes,
+        # One attempt is one try. What follows its end is decided by the operator, which keeps the money.
+        "backoffLimit": 0,
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": {
+            "rules": [
+                {
+                    "action": "FailJob",
+                    "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+                },
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {
+                        "containerName": TRAINER,
+                        "operator": "NotIn",
+                        "values": [0],
+                    },
+                },
+            ]
+        },
+        "template": pod_template(run, start, settings),
+    }
+    if start.deadline_seconds is not None:
+        spec["activeDeadlineSeconds"] = max(1, start.deadline_seconds)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata_of(run, start.attempt, TRAINER, cluster=settings.pool.cluster),
+        "spec": spec,
+    }
+
+
+def _selector(run: TrainingRun, start: StartAttempt) -> dict[str, str]:
+    return {
+        labels.RUN_UID: run.metadata.uid,
+        labels.ATTEMPT: str(start.attempt),
+        labels.PURPOSE: TRAINER,
+    }
+
+
+def _rendezvous(run: TrainingRun, start: StartAttempt, cluster: str) -> Document:
+    """Gives each pod a name, before it is ready: the ranks find each other by it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata_of(run, start.attempt, RENDEZVOUS, cluster=cluster),
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": _selector(run, start),
+            "ports": [{"name": RENDEZVOUS, "port": MASTER_PORT}],
+        },
+    }
+
+
+def _tensorboard(run: TrainingRun, start: StartAttempt, cluster: str) -> Document:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata_of(run, start.attempt, TENSORBOARD, cluster=cluster),
+        "spec": {
+            # One pod needs no address beside its own, and an address costs the API server more than all the rest.
+            "clusterIP": "None",
+            "selector": _selector(run, start) | {"batch.kubernetes.io/job-completion-index": "0"},
+            "ports": [{"name": TENSORBOARD, "port": TENSORBOARD_PORT, "targetPort": TENSORBOARD}],
+        },
+    }

@@ -1,0 +1,175 @@
+"""Carries decisions out in a cluster, each any number of times with the effect of one.
+
+What is to exist is created under its one name, and adopted where it exists already and is ours by UID. What is to go is deleted
+only if it is what was seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from lightcompute.api import labels
+from lightcompute.api.training_run import TrainingRun
+from lightcompute.backend import Conflict, TemporaryFault
+from lightcompute.core.decision import StartAttempt
+from lightcompute.kube.children import late_seconds
+from lightcompute.kube.client import ClusterClient, Document
+from lightcompute.kube.family import Family
+from lightcompute.kube.faults import AlreadyExists, NotFound
+from lightcompute.kube.manifests import manifests_of
+from lightcompute.kube.manifests.attempt import ORDER
+from lightcompute.kube.manifests.marks import name_of
+from lightcompute.kube.manifests.pod import RENDEZVOUS, TENSORBOARD
+from lightcompute.kube.observed import TRAINER, SeenJob, kept_job
+from lightcompute.kube.paths import CONFIG_MAPS, JOBS, PODS, RUNS, SERVICES, Kind
+from lightcompute.kube.runs import RunStore
+from lightcompute.kube.settings import OperatorSettings
+
+KILL_GRACE_SECONDS = 1
+"""Zero would only strike the pod from the API server's list, and leave it running where its node cannot be reached."""
+
+
+class Performer:
+    """Does what decisions say."""
+
+    def __init__(
+        self,
+        client: ClusterClient,
+        settings: OperatorSettings,
+        family: Family,
+        runs: RunStore,
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._family = family
+        self._runs = runs
+
+    async def start(self, run: TrainingRun, start: StartAttempt) -> None:
+        """Creates the attempt's children, or finds that they exist. The run is held by our finalizer before anything costs money."""
+        await self._hold(run)
+        manifests = manifests_of(run, start, self._settings)
+        for config_map in manifests.config_maps:
+            await self._create(CONFIG_MAPS, config_map)
+        job = await self._create(JOBS, manifests.job)
+        if job is not None:
+            # The watch may take a moment; what we made ourselves is known at once.
+            self._family.job_changed(None, kept_job(job))
+        for service in manifests.services:
+            await self._create(SERVICES, service)
+
+    async def stop(self, run: TrainingRun, attempt: int, grace_seconds: int) -> None:
+        """Holds the Job, whose controller then asks its pods to leave; none can come to be after that."""
+        path = JOBS.named(str(run.metadata.namespace), name_of(run, attempt, TRAINER))
+        # Where there is none, it was never created or was deleted by somebody: then its pods are asked themselves.
+        with suppress(NotFound):
+            await self._client.patch(path, {"spec": {"suspend": True}})
+        if grace_seconds == 0 or not self._has_job(run, attempt):
+            await self._delete_pods(run, attempt, grace_seconds or KILL_GRACE_SECONDS)
+
+    async def renew(self, run: TrainingRun, attempt: int, deadline_seconds: int) -> None:
+        """Moves the Job's own deadline, which counts from the Job's start and not from the attempt's."""
+        path = JOBS.named(str(run.metadata.namespace), name_of(run, attempt, TRAINER))
+        recorded = next((each for each in run.status.attempts if each.number == attempt), None)
+        job = self._job(run, attempt)
+        if job is None or recorded is None:
+            raise TemporaryFault(f"the Job of attempt {attempt} of {run.label} cannot be seen")
+        seconds = deadline_seconds + late_seconds(job, recorded.start_time)
+        await self._client.patch(path, {"spec": {"activeDeadlineSeconds": max(1, seconds)}})
+
+    async def release(self, run: TrainingRun, attempt: int) -> None:
+        """Removes what is left of an attempt that is gone."""
+        namespace = str(run.metadata.namespace)
+        await self._client.delete(JOBS.named(namespace, name_of(run, attempt, TRAINER)))
+        if run.spec.training is not None:
+            await self._client.delete(CONFIG_MAPS.named(namespace, name_of(run, attempt, ORDER)))
+        if run.spec.trainer.num_nodes > 1:
+            await self._client.delete(SERVICES.named(namespace, name_of(run, attempt, RENDEZVOUS)))
+        if run.spec.tensorboard.enabled:
+            await self._client.delete(SERVICES.named(namespace, name_of(run, attempt, TENSORBOARD)))
+
+    async def delete(self, run: TrainingRun) -> None:
+        """Deletes the run, if it is still this one."""
+        path = RUNS.named(str(run.metadata.namespace), run.metadata.name)
+        await self._client.delete(path, uid=run.metadata.uid)
+
+    async def let_go(self, run: TrainingRun, *, delete_checkpoints: bool) -> None:
+        """Takes our finalizer away. Checkpoints on a claim are the claim's; those on a node's disk went with the pods."""
+        del delete_checkpoints
+        if labels.FINALIZER not in run.metadata.finalizers:
+            return
+        left = [each for each in run.metadata.finalizers if each != labels.FINALIZER]
+        with suppress(NotFound):
+            await self._client.patch(self._path(run), _metadata(run, left))
+        self._runs.gone(run.metadata.uid)
+
+    async def _hold(self, run: TrainingRun) -> None:
+        if labels.FINALIZER in run.metadata.finalizers:
+            return
+        if run.metadata.deletion_timestamp is not None:
+            raise Conflict(f"{run.label} is being deleted")
+        finalizers = [*run.metadata.finalizers, labels.FINALIZER]
+        try:
+            written = await self._client.patch(self._path(run), _metadata(run, finalizers))
+        except NotFound as fault:
+            self._runs.gone(run.metadata.uid)
+            raise Conflict(f"{run.label} is gone") from fault
+        metadata = run.metadata.model_copy(
+            update={
+                "finalizers": tuple(finalizers),
+                "resource_version": written["metadata"]["resourceVersion"],
+            }
+        )
+        self._runs.wrote(run.model_copy(update={"metadata": metadata}))
+
+    def _path(self, run: TrainingRun) -> str:
+        return RUNS.named(str(run.metadata.namespace), run.metadata.name)
+
+    async def _create(self, kind: Kind, document: Document) -> Document | None:
+        """Creates `document`; where something of its name exists, that must be ours and of this attempt. None then."""
+        metadata = document["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        with suppress(AlreadyExists):
+            return await self._client.create(kind.within(namespace), document)
+        existing = await self._client.get(kind.named(namespace, name))
+        marks = existing["metadata"].get("labels") or {}
+        same = all(
+            marks.get(mark) == metadata["labels"][mark]
+            for mark in (labels.RUN_UID, labels.ATTEMPT, labels.PURPOSE)
+        )
+        if not same:
+            raise TemporaryFault(
+                f"{kind.plural}/{name} in {namespace} exists and belongs to something else: delete or rename it"
+            )
+        if existing["metadata"].get("deletionTimestamp"):
+            raise TemporaryFault(f"{kind.plural}/{name} in {namespace} is still being deleted")
+        return None
+
+    async def _delete_pods(self, run: TrainingRun, attempt: int, grace_seconds: int) -> None:
+        pods = self._family.of(run.metadata.uid).pods.values()
+        await asyncio.gather(
+            *(
+                self._client.delete(
+                    PODS.named(pod.namespace, pod.name), uid=pod.uid, grace_seconds=grace_seconds
+                )
+                for pod in pods
+                if pod.owner.attempt == attempt and not pod.is_over
+            )
+        )
+
+    def _job(self, run: TrainingRun, attempt: int) -> SeenJob | None:
+        jobs = self._family.of(run.metadata.uid).jobs.values()
+        return next((job for job in jobs if job.owner.attempt == attempt), None)
+
+    def _has_job(self, run: TrainingRun, attempt: int) -> bool:
+        return self._job(run, attempt) is not None
+
+
+def _metadata(run: TrainingRun, finalizers: list[str]) -> Document:
+    return {
+        "metadata": {
+            "uid": run.metadata.uid,
+            "resourceVersion": run.metadata.resource_version,
+            "finalizers": finalizers,
+        }
+    }

@@ -1,0 +1,45 @@
+{{/* The rights of the operator where runs are: each rule with what it is for. docs/operations.md says the same to people. */}}
+{{- define "lightcompute.rights" -}}
+# Runs are listed and watched, and read anew after a conflict. The finalizer that holds a run until it is charged is patched in and out;
+# a run whose time to live is over is deleted.
+- apiGroups: [lightcompute.dev]
+  resources: [trainingruns]
+  verbs: [get, list, watch, patch, delete]
+# Decisions are recorded.
+- apiGroups: [lightcompute.dev]
+  resources: [trainingruns/status]
+  verbs: [update]
+# Clusters that check it ask this of whoever makes an object that keeps its owner from being deleted before it.
+- apiGroups: [lightcompute.dev]
+  resources: [trainingruns/finalizers]
+  verbs: [update]
+# An attempt is a Job: made, watched, asked for before its end is believed, held or given another deadline, and removed.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch, delete]
+# Pods are watched; what does not leave in time, and what has lost its Job, is deleted.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch, delete]
+# Progress is read from the trainer's log.
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+# The order that a trainer is given, and the names by which ranks and TensorBoard are reached: made, recognised as ours, removed.
+- apiGroups: [""]
+  resources: [configmaps, services]
+  verbs: [get, create, delete]
+# Whether the claims that a run names exist, before anything is started.
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get]
+# What is told of runs; and what the cluster told of pods that do not begin.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list, create, patch]
+{{- end -}}
+
+{{/* Marks the roles by which another release sees that somebody looks after a namespace. */}}
+{{- define "lightcompute.mark" -}}
+lightcompute.dev/operator: looks-after-runs
+{{- end -}}

@@ -1,0 +1,163 @@
+"""Who may do what: the operator exactly what its code does, people what they should, nobody a Secret."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from support.helm_chart import NAMESPACE, Helm, of_kind, the
+from support.source import CHECKOUT
+
+Rights = dict[str, set[str]]
+
+# Each line is a request that the code makes; what it is for stands beside the rule in the chart.
+OPERATOR: Rights = {
+    "lightcompute.dev/trainingruns": {"get", "list", "watch", "patch", "delete"},
+    "lightcompute.dev/trainingruns/status": {"update"},
+    "lightcompute.dev/trainingruns/finalizers": {"update"},
+    "batch/jobs": {"get", "list", "watch", "create", "patch", "delete"},
+    "/pods": {"list", "watch", "delete"},
+    "/pods/log": {"get"},
+    "/configmaps": {"get", "create", "delete"},
+    "/services": {"get", "create", "delete"},
+    "/persistentvolumeclaims": {"get"},
+    "/events": {"list", "create", "patch"},
+}
+
+
+def rights(role: dict[str, Any]) -> Rights:
+    """The verbs of a role by group/resource."""
+    found: Rights = {}
+    for rule in role["rules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                found.setdefault(f"{group}/{resource}", set()).update(rule["verbs"])
+    return found
+
+
+def operators_roles(made: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
+    return [
+        each
+        for each in made
+        if each["kind"] in {"Role", "ClusterRole"}
+        and "lightcompute.dev/operator" in each["metadata"]["labels"]
+    ]
+
+
+def test_the_operator_may_do_what_its_code_does_and_no_more(helm: Helm) -> None:
+    (role,) = operators_roles(helm.render())
+
+    assert rights(role) == OPERATOR
+    assert role["kind"] == "ClusterRole"
+
+
+def test_the_page_for_people_lists_the_same_rights() -> None:
+    page = (CHECKOUT / "docs/operator.md").read_text(encoding="utf-8").partition("## Rights")[2]
+    rows = re.findall(r"^\| ((?:`[a-z/]+`(?:, )?)+) \| ([a-z, ]+) \|", page, flags=re.MULTILINE)
+    listed = {
+        resource: set(verbs.split(", "))
+        for resources, verbs in rows
+        for resource in re.findall("`([a-z/]+)`", resources)
+    }
+    ours = {name.partition("/")[2]: verbs for name, verbs in OPERATOR.items()}
+
+    assert listed == ours | {"leases": {"create", "get", "update"}}
+
+
+def test_with_namespaces_named_it_may_do_so_in_them_alone(helm: Helm) -> None:
+    made = helm.render({"watchNamespaces": ["team-a", "team-b"]})
+
+    roles = operators_roles(made)
+    assert [role["metadata"]["namespace"] for role in roles] == ["team-a", "team-b"]
+    assert [rights(role) for role in roles] == [OPERATOR, OPERATOR]
+    assert of_kind(made, "ClusterRoleBinding") == ()
+    # What is left over the cluster gives rights to people, by the cluster's own roles, and is bound to nobody.
+    assert all(
+        "rbac.authorization.k8s.io/aggregate-to-edit" in each["metadata"]["labels"]
+        for each in of_kind(made, "ClusterRole")
+    )
+
+
+def test_nothing_over_the_cluster_is_needed_where_one_has_no_rights_over_it(helm: Helm) -> None:
+    made = helm.render(
+        {
+            "watchNamespaces": ["team-a"],
+            "crds": {"enabled": False},
+            "rbac": {"userRoles": False},
+        }
+    )
+
+    assert all("namespace" in each["metadata"] for each in made)
+
+
+@pytest.mark.parametrize("namespaces", [[], ["team-a"]])
+def test_no_role_reads_secrets_or_has_a_star(helm: Helm, namespaces: list[str]) -> None:
+    made = helm.render({"watchNamespaces": namespaces})
+
+    for role in (*of_kind(made, "Role"), *of_kind(made, "ClusterRole")):
+        found = rights(role)
+        assert "/secrets" not in found
+        assert not any("*" in name for name in found)
+        assert not any("*" in verbs for verbs in found.values())
+
+
+def test_every_binding_binds_a_role_that_exists_to_an_account_that_exists(helm: Helm) -> None:
+    made = helm.render({"watchNamespaces": ["team-a"]}) + helm.render()
+    roles = {
+        (each["kind"], each["metadata"]["name"])
+        for each in made
+        if each["kind"] in {"Role", "ClusterRole"}
+    }
+    accounts = {each["metadata"]["name"] for each in of_kind(made, "ServiceAccount")}
+
+    for binding in (*of_kind(made, "RoleBinding"), *of_kind(made, "ClusterRoleBinding")):
+        assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) in roles
+        for subject in binding["subjects"]:
+            assert subject["namespace"] == NAMESPACE
+            assert subject["name"] in accounts
+
+
+def test_the_lease_that_may_be_written_is_the_one_that_the_operator_is_told_of(helm: Helm) -> None:
+    made = helm.render()
+    role = the(made, "Role", "lightcompute-lease")
+    args = the(made, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]
+
+    (named,) = (rule for rule in role["rules"] if "resourceNames" in rule)
+    assert role["metadata"]["namespace"] == NAMESPACE
+    assert f"--lease-name={named['resourceNames'][0]}" in args
+    assert f"--lease-namespace={NAMESPACE}" in args
+    assert rights(role) == {"coordination.k8s.io/leases": {"create", "get", "update"}}
+
+
+def test_who_may_view_sees_runs_and_who_may_edit_orders_them(helm: Helm) -> None:
+    made = helm.render()
+    view = the(made, "ClusterRole", f"{NAMESPACE}:lightcompute:view")
+    edit = the(made, "ClusterRole", f"{NAMESPACE}:lightcompute:edit")
+
+    read = {"get", "list", "watch"}
+    assert rights(view) == {
+        "lightcompute.dev/trainingruns": read,
+        "lightcompute.dev/trainingruns/status": read,
+    }
+    # The status is the ledger: nobody but the operator writes it.
+    assert rights(edit) == {
+        "lightcompute.dev/trainingruns": {"create", "update", "patch", "delete", "deletecollection"}
+    }
+    assert _aggregates(view) == {"view", "edit", "admin"}
+    assert _aggregates(edit) == {"edit", "admin"}
+
+
+def test_without_roles_of_the_chart_there_are_none(helm: Helm) -> None:
+    made = helm.render({"rbac": {"create": False}, "tests": {"enabled": False}})
+
+    kinds = {each["kind"] for each in made}
+    assert kinds & {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"} == set()
+
+
+def _aggregates(role: dict[str, Any]) -> set[str]:
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    return {
+        key.removeprefix(prefix) for key in role["metadata"]["labels"] if key.startswith(prefix)
+    }

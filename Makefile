@@ -5,7 +5,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help quickstart cluster test check lint format crds lock clean
+.PHONY: help quickstart cluster images test e2e check lint format crds lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -26,7 +26,7 @@ export UV_PYTHON_DOWNLOADS := never
 # What the calling shell has active must not leak into the environment made here.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-CODE := operator/lightcompute trainer/runcontract trainer/lightgpt tests $(wildcard benchmarks)
+CODE := operator/lightcompute trainer/runcontract trainer/lightgpt tests benchmarks charts images
 INSTALL := $(UV) pip install --python $(PYTHON)
 # uv shows a bar for each large download, which a person waiting for PyTorch wants to see.
 QUIET := $(if $(CI),--quiet)
@@ -34,7 +34,7 @@ COMPILE := $(UV) pip compile --quiet --python $(PYTHON) --universal --python-ver
 	--generate-hashes --custom-compile-command "make lock" $(LOCK_FLAGS)
 
 help: ## Say what each target does.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 quickstart: .venv/.trainer ## Train a small model on Shakespeare's plays on this machine and print what it writes.
 	@$(BIN)/lightcompute run examples/quickstart-run.yaml
@@ -42,8 +42,14 @@ quickstart: .venv/.trainer ## Train a small model on Shakespeare's plays on this
 cluster: .venv/.dev ## Start a real Kubernetes with simulated GPU nodes until Ctrl-C; CLUSTERS=3 starts three.
 	@PYTHONPATH=tests $(PYTHON) -P -m support.testcluster.play --clusters $(or $(CLUSTERS),1)
 
-test: lint ## Run the linters and every test this machine can run.
-	$(PYTEST)
+images: $(PYTHON) ## Build the operator's and the trainer's image with docker, podman or buildah.
+	$(PYTHON) images/build.py $(IMAGES_FLAGS)
+
+test: lint .venv/.testcluster ## Run the linters and every test this machine can run, but for the real node's (make e2e).
+	$(PYTEST) -m "not realnode"
+
+e2e: .venv/.testcluster ## Run the tests with a real kubelet, real images and Helm: root on Debian, about ten minutes when all is cached.
+	$(PYTEST) -n 1 tests/e2e_cluster
 
 check: lint ## Run format, lint, types, import contracts and the fast tests, in less than two minutes.
 	$(PYTEST) -m "not slow and not e2e"
@@ -60,7 +66,7 @@ format: .venv/.dev ## Format the code and repair what the linter can repair.
 
 crds: .venv/.dev ## Write the files in crds/ anew from the models.
 	$(PYTHON) -P -m lightcompute.api.crd crds
-	@if [ -d charts/lightcompute/files/crds ]; then cp crds/*.yaml charts/lightcompute/files/crds/; fi
+	$(PYTHON) -P charts/generate.py
 
 lock: .venv/.tools ## Write the files in requirements/ anew; LOCK_FLAGS=--upgrade takes the newest versions.
 	$(COMPILE) pyproject.toml --all-extras --group dev --group build -o requirements/dev.txt
@@ -116,4 +122,10 @@ $(PYTHON):
 .venv/.dev: .venv/.trainer requirements/dev.txt
 	@echo "Installing what the tests and linters need."
 	@$(INSTALL) $(QUIET) --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Kubernetes for the tests, built from Go modules: twenty minutes the first time, kept outside the checkout. Without Go its tests
+# are skipped and say so, except under CI.
+.venv/.testcluster: .venv/.dev $(wildcard tests/testcluster/*/go.mod tests/testcluster/*/main.go)
+	@PYTHONPATH=tests $(PYTHON) -P -m support.testcluster.binaries $(if $(CI),,|| true)
 	@touch $@

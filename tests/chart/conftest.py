@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,13 @@ from support.testcluster.control_plane import ControlPlane
 from support.testcluster.fixtures import control_plane, simulated
 
 __all__ = ["control_plane", "simulated"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each renders the chart by a program that is built first: none of them belongs to the quick check."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

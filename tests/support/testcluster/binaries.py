@@ -82,7 +82,7 @@ def binary(program: Program) -> Path:
 
 def build_all() -> None:
     """Builds what is not built yet. Raises `NoBinaries`."""
-    for program in (CONTROL_PLANE, KWOK):
+    for program in (CONTROL_PLANE, KWOK, HELM):
         binary(program)
 
 
@@ -90,7 +90,7 @@ def are_built() -> bool:
     """Whether nothing is left to build. False where it cannot be known, which `build_all` then says."""
     try:
         go = _go()
-        return all(_path(program, go).exists() for program in (CONTROL_PLANE, KWOK))
+        return all(_path(program, go).exists() for program in (CONTROL_PLANE, KWOK, HELM))
     except NoBinaries:
         return False
 

@@ -65,8 +65,12 @@ def _welcome(planes: list[ControlPlane]) -> str:
         "",
         f"  export KUBECONFIG={first.kubeconfig}",
         "  kubectl get nodes -L lightcompute.dev/gpu-type",
-        f"  kubectl create -f {_JOB}",
-        "  kubectl logs -f job/trainer",
+        "  .venv/bin/lightcompute operator --http-host 127.0.0.1 --gpu-type A100-40GB \\",
+        "    --node-selector lightcompute.dev/gpu-type=A100-40GB --price-per-gpu-hour-usd 1.29 &",
+        "  kubectl apply -f examples/baseline-run.yaml",
+        "  kubectl get trun -w",
+        "",
+        f"  kubectl create -f {_JOB}    # a trainer without the operator: kubectl logs -f job/trainer",
         "",
     ]
     lines += [f"  {plane.name} is reached by KUBECONFIG={plane.kubeconfig}" for plane in others]

@@ -293,6 +293,7 @@ def test_a_lying_image_prints_megabytes_and_leaves_no_readable_word(
 
 def test_a_log_is_cut_to_what_was_asked_for(simulated: ControlPlane, namespace: str) -> None:
     trainer = Trainer(simulated, namespace, run_seconds=3, steps=30)
+    trainer.pod("Running")
     followed = trainer.log(follow="true")
     assert followed == trainer.log()
     assert isinstance(parse_report(followed.splitlines()[-1]), Finished)

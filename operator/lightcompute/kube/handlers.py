@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 GROUP, VERSION = RUNS.root.removeprefix("/apis/").split("/")
 WATCH_SECONDS = 60
 """The server ends each watch after so long, so that a living one is heard of at least so often."""
+CLOSING_SECONDS = 0.1
+"""Closed connections need some turns of the loop to be gone."""
 NOTHING_OF_OURS = f"{GROUP}/no-finalizer-of-kopf"
 """kopf takes its finalizer off objects; this is one that no object has."""
 
@@ -62,6 +64,7 @@ class KopfWatch:
         self._handed_over: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
         """For the other loop. Both threads may use a deque at once."""
         self._woken = False
+        self._sessions: list[aiohttp.ClientSession] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -106,16 +109,25 @@ class KopfWatch:
     async def _operate(self) -> None:
         self._kopfs_loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        await kopf.operator(
-            registry=self._registry(),
-            settings=settings(),
-            clusterwide=not self._namespaces,
-            namespaces=self._namespaces,
-            standalone=True,
-            # There are no peers to be told apart; to make a name up, kopf would ask for that of the user, who has none in an image.
-            identity="lightcompute",  # type: ignore[arg-type]  # a name for str, not exported
-            stop_flag=self._stop,
-        )
+        try:
+            await kopf.operator(
+                registry=self._registry(),
+                settings=settings(),
+                clusterwide=not self._namespaces,
+                namespaces=self._namespaces,
+                standalone=True,
+                # There are no peers to be told apart; to make a name up, kopf would ask for that of the user, who has none in an image.
+                identity="lightcompute",  # type: ignore[arg-type]  # a name for str, not exported
+                stop_flag=self._stop,
+            )
+        finally:
+            await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        """Closes what kopf leaves open when a watch is cut off, while there is still a loop to close it in."""
+        for session in self._sessions:
+            await session.close()
+        await asyncio.sleep(CLOSING_SECONDS)
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -138,7 +150,7 @@ class KopfWatch:
 
     def _session(self, configuration: Configuration) -> aiohttp.ClientSession:
         tls = ApiClient(configuration).rest_client
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls.ssl_context),
             proxy=tls.proxy,
             trust_env=True,
@@ -146,6 +158,8 @@ class KopfWatch:
             middlewares=(self._middleware(configuration),),
             read_bufsize=2**21,
         )
+        self._sessions.append(session)
+        return session
 
     def _middleware(self, configuration: Configuration) -> aiohttp.ClientMiddlewareType:
         """What each request passes through: only GETs do, with the credentials of now."""

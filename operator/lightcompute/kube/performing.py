@@ -46,17 +46,20 @@ class Performer:
         self._runs = runs
 
     async def start(self, run: TrainingRun, start: StartAttempt) -> None:
-        """Creates the attempt's children, or finds that they exist. The run is held by our finalizer before anything costs money."""
+        """Creates the attempt's children, or finds that they exist. The run is held by our finalizer before anything costs money.
+
+        The Job comes last: an attempt that is seen is not started again, so what is missing then would be missing for ever.
+        """
         await self._hold(run)
         manifests = manifests_of(run, start, self._settings)
         for config_map in manifests.config_maps:
             await self._create(CONFIG_MAPS, config_map)
+        for service in manifests.services:
+            await self._create(SERVICES, service)
         job = await self._create(JOBS, manifests.job)
         if job is not None:
             # The watch may take a moment; what we made ourselves is known at once.
             self._family.job_changed(None, kept_job(job))
-        for service in manifests.services:
-            await self._create(SERVICES, service)
 
     async def stop(self, run: TrainingRun, attempt: int, grace_seconds: int) -> None:
         """Holds the Job, whose controller then asks its pods to leave; none can come to be after that."""
@@ -78,15 +81,15 @@ class Performer:
         await self._client.patch(path, {"spec": {"activeDeadlineSeconds": max(1, seconds)}})
 
     async def release(self, run: TrainingRun, attempt: int) -> None:
-        """Removes what is left of an attempt that is gone."""
+        """Removes what is left of an attempt that is gone. The Job goes last, since it is what the rest is found by."""
         namespace = str(run.metadata.namespace)
-        await self._client.delete(JOBS.named(namespace, name_of(run, attempt, TRAINER)))
         if run.spec.training is not None:
             await self._client.delete(CONFIG_MAPS.named(namespace, name_of(run, attempt, ORDER)))
         if run.spec.trainer.num_nodes > 1:
             await self._client.delete(SERVICES.named(namespace, name_of(run, attempt, RENDEZVOUS)))
         if run.spec.tensorboard.enabled:
             await self._client.delete(SERVICES.named(namespace, name_of(run, attempt, TENSORBOARD)))
+        await self._client.delete(JOBS.named(namespace, name_of(run, attempt, TRAINER)))
 
     async def delete(self, run: TrainingRun) -> None:
         """Deletes the run, if it is still this one."""

@@ -111,6 +111,21 @@ def test_the_second_waits_and_takes_over_when_the_first_was_killed() -> None:
     story(tell)
 
 
+def test_what_others_write_on_a_dead_holders_lease_does_not_keep_it_alive() -> None:
+    async def tell(server: LeaseServer) -> None:
+        first, second = Candidate(server, "first"), Candidate(server, "second")
+        await asyncio.sleep(20)
+        await first.kill()
+        for number in range(SECONDS + 2):
+            assert server.lease is not None
+            labels = {"labels": {"number": str(number)}}
+            server.store(server.lease | {"metadata": server.lease["metadata"] | labels})
+            await asyncio.sleep(1)
+        assert second.holder.held
+
+    story(tell)
+
+
 @pytest.mark.parametrize("hours", [-5, 5])
 def test_a_wrong_clock_on_either_side_changes_nothing(hours: int) -> None:
     async def tell(server: LeaseServer) -> None:

@@ -127,6 +127,7 @@ def test_a_deletion_that_the_watch_lost_is_found_and_the_run_is_wanted(story: St
     assert story.queued() == {"uid-a"}
     assert len(story.store) == 0
     assert story.missed == [1]
+    assert story.told._versions == {}, "what is gone is kept"
     story.round()
     assert story.missed == [1]
 

@@ -14,6 +14,7 @@ from lightcompute.kube.work import WorkQueue
 from lightcompute.kube.workers import LONGEST_WAIT_SECONDS, Workers
 from lightcompute.loop import Look, Loop
 from lightcompute.testing.builders import NOON, a_run
+from lightcompute.testing.trainer import Script
 from lightcompute.testing.world import Trouble, World, a_world
 
 
@@ -253,6 +254,20 @@ def test_only_what_changes_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert decision.phase is Phase.STARTING
     assert line.startswith(f"{decision.reason}: ")
     assert "attempt 1" in line
+
+
+def test_progress_is_recorded_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="lightcompute")
+    bench = a_bench(a=a_world(a_run(), script=Script(steps=1000)))
+    world = bench.looks.worlds["a"]
+    reasons = []
+    for seconds in range(0, 600, 20):
+        world.now = NOON + timedelta(seconds=seconds)
+        bench.work("a")
+        reasons.append(world.run.status.reason)
+    told = [record.getMessage().partition(":")[0] for record in caplog.records]
+    assert world.writes > len(told) + 3, "progress was never recorded"
+    assert told == list(dict.fromkeys(reasons))
 
 
 def test_a_look_that_does_not_end_is_noticed() -> None:

@@ -9,10 +9,10 @@ from support.realnode.release import Release
 from support.realnode.runs import Runs
 from support.testcluster.api import Document
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("real node"), pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.realnode, pytest.mark.timeout(500)]
 
-LIMIT_USD = "0.09"
-"""A minute and a half at the chart's price, the time of grace included."""
+LIMIT_USD = "0.07"
+"""A little more than a minute at the chart's price, the time of grace included."""
 EVERY = 200
 
 

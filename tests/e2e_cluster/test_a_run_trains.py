@@ -9,7 +9,7 @@ from support.realnode.runs import DATA, Runs
 from support.source import CHECKOUT
 from support.tinyshakespeare import tinyshakespeare
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("real node")]
+pytestmark = [pytest.mark.e2e, pytest.mark.realnode]
 
 BASELINE = CHECKOUT / "examples" / "baseline-run.yaml"
 SHORT = {

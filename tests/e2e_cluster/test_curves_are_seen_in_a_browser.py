@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from lightcompute.api import TrainingRunStatus
 from support.realnode.browser import Page, page
 from support.realnode.commands import program, variables
 from support.realnode.runs import Runs
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("real node")]
+pytestmark = [pytest.mark.e2e, pytest.mark.realnode]
 
 STEPS = 100_000
 """More than it can do while somebody looks."""
@@ -29,7 +30,7 @@ def test_the_loss_of_a_running_training_is_drawn(
     runs: Runs, tmp_path: Path, artefacts: Path
 ) -> None:
     runs.order("curves", {}, maxSteps=STEPS, evaluation={"everySteps": 50, "batchSize": 8})
-    runs.until("curves", lambda status: status.trainer_status and status.trainer_status.metrics)
+    runs.until("curves", lambda status: reached(status) >= 500)
     with served(runs, "curves") as address:
         has_read_curves(address)
         picture, text = asyncio.run(looked_at(address, tmp_path / "profile"))
@@ -38,6 +39,12 @@ def test_the_loss_of_a_running_training_is_drawn(
     assert "loss" in text
     # Looking does nothing to what is looked at.
     assert runs.status("curves").phase == "Running"
+
+
+def reached(status: TrainingRunStatus) -> int:
+    """The step that it has told of."""
+    metrics = status.trainer_status.metrics if status.trainer_status else ()
+    return next((int(each.value) for each in metrics if each.name == "step"), 0)
 
 
 def has_read_curves(address: str, *, seconds: float = 60) -> None:

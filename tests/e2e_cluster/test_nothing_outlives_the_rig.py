@@ -8,7 +8,7 @@ from support.realnode.programs import NoRealNode, ready
 from support.realnode.space import Space
 from support.testcluster.processes import Component
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("real node")]
+pytestmark = [pytest.mark.e2e, pytest.mark.realnode]
 
 
 class AtOnce:

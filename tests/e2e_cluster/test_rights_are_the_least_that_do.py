@@ -6,7 +6,7 @@ from support.realnode import audit
 from support.realnode.audit import Right
 from support.realnode.release import NAME, NAMESPACE, Release
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("real node")]
+pytestmark = [pytest.mark.e2e, pytest.mark.realnode]
 
 HERE = Path(__file__).parent
 COMES_LAST = 1

@@ -2,7 +2,7 @@ import pytest
 
 from support.realnode.runs import Runs
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("real node"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.realnode, pytest.mark.timeout(400)]
 
 
 def test_two_pods_find_each_other_by_name_and_train(runs: Runs) -> None:

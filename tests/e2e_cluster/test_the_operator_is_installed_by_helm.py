@@ -4,7 +4,7 @@ from support.realnode.commands import kubectl
 from support.realnode.release import NAMESPACE, Release
 from support.realnode.rig import Rig
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("real node")]
+pytestmark = [pytest.mark.e2e, pytest.mark.realnode]
 
 
 def test_one_operator_is_ready_and_was_never_restarted(release: Release) -> None:

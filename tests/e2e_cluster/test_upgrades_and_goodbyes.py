@@ -5,7 +5,7 @@ from support.realnode.commands import kubectl
 from support.realnode.release import Release
 from support.realnode.runs import Runs
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("real node"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.realnode, pytest.mark.timeout(400)]
 
 COMES_LAST = 2
 """The last test leaves no operator."""

@@ -6,7 +6,7 @@ from support.realnode.claims import claim
 from support.realnode.release import Release
 from support.realnode.runs import Runs
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("real node"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.realnode, pytest.mark.timeout(400)]
 
 LONG = {"maxSteps": 100_000, "evaluation": {"everySteps": 500, "batchSize": 8}}
 
@@ -34,20 +34,26 @@ def test_a_run_that_is_over_goes_after_its_time(runs: Runs, release: Release) ->
     runs.gone("brief")
 
 
-def test_a_job_that_somebody_deletes_takes_nothing_with_it(runs: Runs) -> None:
+def test_a_job_that_somebody_deletes_does_not_take_the_pod_out_of_our_hands(runs: Runs) -> None:
     claim(runs.rig, runs.namespace)
     storage = {"persistentVolumeClaim": {"claimName": "runs"}}
     runs.order("jobless", {"storage": storage, "checkpoints": {"everySteps": 50}}, **LONG)
     runs.trained("jobless", steps=50)
-    runs.edit("jobless", training={"maxSteps": runs.status("jobless").checkpoints[-1].step + 500})
+    (before,) = runs.pods("jobless")
     jobs = f"/apis/batch/v1/namespaces/{runs.namespace}/jobs"
     (job,) = runs.rig.api.get(jobs)["items"]
     runs.rig.api.delete(f"{jobs}/{job['metadata']['name']}", propagationPolicy="Orphan")
-    status = runs.succeeded("jobless")
-    first, second = status.attempts
-    assert not first.counts
-    assert second.first_step is not None
-    assert second.first_step >= 50
+    runs.rig.api.gone(f"{jobs}/{job['metadata']['name']}")
+    (after,) = runs.pods("jobless")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+
+    runs.edit("jobless", suspend=True)
+    status = runs.until("jobless", lambda status: status.phase is Phase.SUSPENDED)
+    (attempt,) = status.attempts
+    # It was asked itself, and saved before it left.
+    assert attempt.exit_code == 13
+    assert status.checkpoints[-1].step == attempt.last_step
+    assert not any(pod["status"]["phase"] == "Running" for pod in runs.pods("jobless"))
 
 
 def test_what_an_operator_left_half_made_is_taken_over(runs: Runs) -> None:

@@ -5,7 +5,7 @@ from support.realnode.claims import claim
 from support.realnode.release import NAMESPACE, Release
 from support.realnode.runs import Runs
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("real node"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.realnode, pytest.mark.timeout(400)]
 
 LONG = 100_000
 """Steps that nobody waits for."""

@@ -26,7 +26,7 @@ GRACE_SECONDS = 4
 OPTIONS = (
     *("--price-per-gpu-hour-usd", PRICE, "--grace-seconds", str(GRACE_SECONDS)),
     *("--clock-skew-seconds", "1", "--lease-seconds", "3", "--workers", "64"),
-    *("--cluster-name", "us-ord1", "--log-reads-per-second", "50"),
+    *("--cluster-name", "us-ord1"),
 )
 PATIENCE = {
     "core.checks_begin.CANNOT_BEGIN_SECONDS": 15,
@@ -216,6 +216,11 @@ class Space:
         document = a_run(name, sim or {}, spec)
         uid = self.api.post(self.runs, document, fieldValidation="Strict")["metadata"]["uid"]
         return Run(space=self, name=name, uid=uid)
+
+    @property
+    def errors(self) -> list[Document]:
+        """What its operators did not foresee, as they logged it."""
+        return [line for each in self.operators for line in each.lines if line["level"] == "ERROR"]
 
     def audit(self) -> tuple[str, ...]:
         """What did not hold at some moment until now."""

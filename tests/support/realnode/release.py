@@ -97,10 +97,7 @@ class Release:
                 "tag": self.trainer_image.tag,
                 "pullPolicy": "IfNotPresent",
             },
-            "operator": {
-                "graceSeconds": GRACE_SECONDS,
-                "extraEnv": [{"name": "LOGNAME", "value": "x"}],
-            },
+            "operator": {"graceSeconds": GRACE_SECONDS},
             "pool": {
                 "clusterName": "us-ord1",
                 "region": "US-ORD1",

@@ -33,8 +33,6 @@ class Base:
 PLAIN = Base(kind="debian")
 PYTHON = Base(kind="python", packages=("python3",))
 PYTHON_TO_BUILD = Base(kind="python-build", packages=("python3", "python3-venv", "python3-pip"))
-FAST = Base(kind="fast", packages=("libopenblas0-pthread",))
-"""The distribution's PyTorch multiplies with what is there: the reference that it brings itself is a hundred times slower."""
 
 
 def made(base: Base) -> str:

@@ -23,7 +23,7 @@ _OWN_INPUTS = {
 
 _BASES = {
     "operator": {"BASE_IMAGE": base.PYTHON_TO_BUILD, "RUNTIME_IMAGE": base.PYTHON},
-    "trainer": {"BASE_IMAGE": base.FAST},
+    "trainer": {"BASE_IMAGE": base.PLAIN},
 }
 
 

@@ -1,7 +1,8 @@
-"""Kills an operator at chosen writes: those of many runs are held in front of the API server until the operator is dead.
+"""A proxy that lets something happen at chosen writes of an operator: those about one run, counted from the first.
 
-Each of the runs then stands exactly between two writes. What was held never reaches the server, or reaches it at once, or when the
-next operator is at work. Events and the Lease are no points: nothing is decided by Events, and who holds the Lease is another test.
+Either the write fails in one of the ways in which writes fail, or it is held until the operator is dead, so that one kill meets many
+runs, each exactly between two of its writes. Events and the Lease do not count: nothing is decided by Events, and who holds the
+Lease is tested elsewhere.
 """
 
 from __future__ import annotations
@@ -23,23 +24,36 @@ from support.testcluster.cluster import Cluster
 from support.testcluster.kubeconfig import Access, write_kubeconfig
 from support.testcluster.loops import LoopThread
 from support.testcluster.processes import free_ports
-from support.testcluster.proxy_rules import WRITES, Ledger
+from support.testcluster.proxy_rules import WRITES, Fault, Ledger, Rule
 from support.testcluster.proxy_server import ProxyServer
-from support.testcluster.proxy_wire import reset
+from support.testcluster.proxy_wire import reset, status_response
 
 _NO_POINT = re.compile(r"/(events|leases)(/|\?|$)")
 _LOOK_SECONDS = 0.1
 
 
 class Fate(StrEnum):
-    """What becomes of a write whose sender was killed."""
+    """What becomes of a write."""
 
     LOST = "lost"
-    """It never reaches the server."""
+    """Its sender is killed before it reaches the server."""
     DONE = "done"
-    """It is carried out; nobody hears of it."""
+    """Its sender is killed before the answer comes."""
     LATE = "late"
-    """It is carried out when the next operator is at work already."""
+    """Its sender is killed, and it is carried out when the next operator is at work already."""
+    REQUEST_LOST = "request-lost"
+    """The connection breaks before the server hears of it."""
+    ANSWER_LOST = "answer-lost"
+    """The server carries it out, and the connection breaks before the answer comes."""
+    CONFLICT = "409"
+    EXPIRED = "410"
+    TOO_MANY = "429"
+    INTERNAL = "500"
+    UNAVAILABLE = "503"
+
+
+KILLS = (Fate.LOST, Fate.DONE, Fate.LATE)
+FAILURES = tuple(fate for fate in Fate if fate not in KILLS)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -50,18 +64,18 @@ class Point:
     number: int
     fate: Fate
     reached: bool = False
-    told: str = ""
-    """Which write it was."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
+    met: asyncio.Event = field(default_factory=asyncio.Event)
+    """Its fate."""
 
 
-class CrashProxy:
-    """In front of one API server."""
+class WritePoints:
+    """The proxy, in front of one API server."""
 
     def __init__(self, cluster: Cluster, *, folder: Path) -> None:
         (port,) = free_ports(1)
         self._server = _Server(port=port, upstream=cluster.access, ledger=Ledger())
-        self._loop = LoopThread("crash-proxy")
+        self._loop = LoopThread("write-points")
         self._loop.run(self._server.open())
         folder.mkdir(parents=True, exist_ok=True)
         self.kubeconfig = write_kubeconfig(
@@ -71,16 +85,17 @@ class CrashProxy:
         )
 
     def stop(self) -> None:
-        """Ends it."""
+        """Ends it, and whatever is held."""
+        self._loop.run(self._server.let_go())
         self._loop.run(self._server.close())
         self._loop.stop()
 
     def add(self, point: Point) -> None:
-        """From now on that write is held."""
+        """From now on that write meets its fate."""
         self._server.points[point.run] = point
 
     @property
-    def reached(self) -> tuple[Point, ...]:
+    def held(self) -> tuple[Point, ...]:
         """Points whose write is held."""
         return tuple(point for point in self._server.points.values() if point.reached)
 
@@ -88,7 +103,7 @@ class CrashProxy:
         """How many writes about the run there were."""
         return self._server.counts[run]
 
-    def until_reached(self, ended: Callable[[str], bool], seconds: float) -> None:
+    def until_held(self, ended: Callable[[str], bool], seconds: float) -> None:
         """Returns when every run stands at its point or has ended without one, at the latest after `seconds`."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -99,7 +114,7 @@ class CrashProxy:
 
     def release(self, *fates: Fate) -> tuple[Point, ...]:
         """Writes that are held meet their fate; gives them when all have. Their senders are to be dead."""
-        points = tuple(point for point in self.reached if point.fate in fates)
+        points = tuple(point for point in self.held if point.fate in fates)
         self._loop.run(self._server.release(points))
         return points
 
@@ -109,8 +124,6 @@ class _Server(ProxyServer):
         super().__init__(port=port, upstream=upstream, ledger=ledger)
         self.points: dict[str, Point] = {}
         self.counts: Counter[str] = Counter()
-        self._held: dict[Point, asyncio.Task[None] | None] = {}
-        self._forwarded: dict[Point, asyncio.Event] = {}
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if request.method not in WRITES or _NO_POINT.search(request.raw_path):
@@ -120,22 +133,32 @@ class _Server(ProxyServer):
         if point is None:
             return await super()._handle(request)
         point.reached = True
-        point.told = f"{request.method} {request.path.rpartition('/')[2]}"
-        done = self._forwarded.setdefault(point, asyncio.Event())
-        await point.released.wait()
         try:
-            if point.fate is Fate.LOST:
+            return await self._meet(point, request, body)
+        finally:
+            point.met.set()
+
+    async def _meet(self, point: Point, request: web.Request, body: bytes) -> web.StreamResponse:
+        if point.fate in KILLS:
+            await point.released.wait()
+        match point.fate:
+            case Fate.LOST | Fate.REQUEST_LOST:
                 reset(request.transport)
                 return web.Response()
-            return await self._forward(
-                request, body, ended=lambda _: None, drop=True, is_watch=False
-            )
-        finally:
-            done.set()
+            case Fate.DONE | Fate.LATE | Fate.ANSWER_LOST:
+                return await self._forward(
+                    request, body, ended=lambda _: None, drop=True, is_watch=False
+                )
+            case _:
+                status = int(point.fate)
+                wait = 1 if point.fate is Fate.TOO_MANY else None
+                return status_response(
+                    Rule(fault=Fault.ANSWER, status=status, retry_after_seconds=wait)
+                )
 
     def _point_of(self, request: web.Request, body: bytes) -> Point | None:
         """The point that this write is, counting it."""
-        run = _run_of(request.path, body)
+        run = run_of(request.path, body)
         self.counts[run] += 1
         point = self.points.get(run)
         if point is None or point.reached or self.counts[run] != point.number:
@@ -147,12 +170,18 @@ class _Server(ProxyServer):
         for point in points:
             point.released.set()
         for point in points:
-            await self._forwarded[point].wait()
+            await point.met.wait()
             del self.points[point.run]
 
+    async def let_go(self) -> None:
+        """Nothing is held any more: what is, is lost."""
+        for point in self.points.values():
+            point.fate = Fate.LOST
+            point.released.set()
 
-def _run_of(path: str, body: bytes) -> str:
-    """The name of the run that a write is about."""
+
+def run_of(path: str, body: bytes) -> str:
+    """The name of the run that a write is about; nothing where it is about none."""
     parts = path.split("/")
     if "trainingruns" in parts:
         return parts[parts.index("trainingruns") + 1]

@@ -71,6 +71,8 @@ class ProxyServer:
         await self.for_watches("", self.cut, all_streams=True)
         await self._runner.cleanup()
         await self._session.close()
+        # TLS connections close in later turns of the loop.
+        await asyncio.sleep(0.1)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         client = request.transport

@@ -219,8 +219,13 @@ class Space:
 
     @property
     def errors(self) -> list[Document]:
-        """What its operators did not foresee, as they logged it."""
-        return [line for each in self.operators for line in each.lines if line["level"] == "ERROR"]
+        """What its operators did not foresee, as they logged it. To kopf, a server that refuses a connection is an error."""
+        lines = (line for each in self.operators for line in each.lines)
+        return [
+            line
+            for line in lines
+            if line["level"] == "ERROR" and not line["logger"].startswith("kopf")
+        ]
 
     def audit(self) -> tuple[str, ...]:
         """What did not hold at some moment until now."""

@@ -41,7 +41,7 @@ class RunWatch:
         """What there is, by kind and UID."""
         self._open: dict[str, http.client.HTTPConnection] = {}
         self._ended = False
-        self._fault = ""
+        self._gaps: list[str] = []
         self._threads = [
             threading.Thread(target=self._follow, args=(kind, path.format(name)), daemon=True)
             for name in namespaces
@@ -68,9 +68,9 @@ class RunWatch:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """All that changed until now, in the order of the server."""
+        """All that changed until now, in the order of the server. Fails where something may be missing."""
         with self._lock:
-            assert not self._fault, self._fault
+            assert not self._gaps, f"the record has gaps: {self._gaps}"
             return tuple(sorted(self._changes, key=lambda change: change.version))
 
     def all(self, kind: Kind) -> tuple[Document, ...]:
@@ -87,7 +87,6 @@ class RunWatch:
         """What `found` returns once that is true; `what` says what there is where it does not come."""
         end = time.monotonic() + seconds
         while not (value := found()):
-            assert not self._fault, self._fault
             assert time.monotonic() < end, f"not within {seconds:.0f} s: {what()}"
             time.sleep(_LOOK_SECONDS)
         return value
@@ -103,6 +102,10 @@ class RunWatch:
 
     def _list(self, kind: Kind, path: str) -> str:
         found: Document = json.loads(self._asked(path, {}).read())
+        there = {document["metadata"]["uid"] for document in found["items"]}
+        for document in self.all(kind):
+            if document["metadata"]["uid"] not in there and self._is_at(path, document):
+                self._take(kind, "DELETED", document)
         for document in found["items"]:
             self._take(kind, "ADDED", document)
         return str(found["metadata"]["resourceVersion"])
@@ -115,8 +118,9 @@ class RunWatch:
             while line := answer.readline():
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    self._fail(f"the record of {path} has a gap: {event['object']}")
-                    break
+                    # A server that was started anew knows nothing of what was before.
+                    self._gaps.append(f"{path}: {event['object'].get('message')}")
+                    return ""
                 version = event["object"]["metadata"]["resourceVersion"]
                 self._take(kind, event["type"], event["object"])
         return version
@@ -152,10 +156,8 @@ class RunWatch:
             else:
                 self._now[kind, metadata["uid"]] = document
 
-    def _fail(self, fault: str) -> None:
-        with self._lock:
-            self._fault = fault
-            self._ended = True
+    def _is_at(self, path: str, document: Document) -> bool:
+        return f"/namespaces/{document['metadata']['namespace']}/" in path
 
 
 def _cut(connection: http.client.HTTPConnection) -> None:

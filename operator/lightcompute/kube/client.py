@@ -22,9 +22,10 @@ import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
-from lightcompute.backend import TemporaryFault
+from lightcompute.backend import PermanentFault, TemporaryFault
 from lightcompute.kube.faults import NotFound, fault_of
 from lightcompute.kube.rate import TokenBucket
+from lightcompute.kube.spared import Spared
 from runcontract.faults import ConfigurationFault, Fault
 
 Document = dict[str, Any]
@@ -91,6 +92,7 @@ class ClusterClient:
         self._bucket = TokenBucket(per_second=requests_per_second, burst=burst)
         self._heard = heard
         self._skew = timedelta()
+        self._spared = Spared()
         self.guard: Callable[[], None] | None = None
         """Asked before each write; raises TemporaryFault where we may not write now (the Lease is not certainly ours)."""
 
@@ -165,9 +167,7 @@ class ClusterClient:
         response = await self._send("GET", path, query, bounds=bounds)
         try:
             if response.status >= 300:
-                raise fault_of(
-                    response.status, await response.read(), response.headers, asked=f"GET {path}"
-                )
+                raise self._fault(response, await response.read(), "GET", path)
             yield response.content
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise _no_answer(f"GET {path}", error) from error
@@ -201,11 +201,18 @@ class ClusterClient:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise _no_answer(asked, error) from error
         if response.status >= 300:
-            fault = fault_of(response.status, raw, response.headers, asked=asked)
+            fault = self._fault(response, raw, method, path)
             if missing_is_fine and isinstance(fault, NotFound):
                 return {}
             raise fault
         return _parsed(raw, asked)
+
+    def _fault(
+        self, response: aiohttp.ClientResponse, raw: bytes, method: str, path: str
+    ) -> TemporaryFault | PermanentFault:
+        fault = fault_of(response.status, raw, response.headers, asked=f"{method} {path}")
+        self._spared.note(method, path, fault)
+        return fault
 
     async def _send(
         self,
@@ -218,6 +225,7 @@ class ClusterClient:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> aiohttp.ClientResponse:
+        self._spared.check(method, path)
         await self._bucket.take()
         if self.guard is not None and method != "GET":
             self.guard()

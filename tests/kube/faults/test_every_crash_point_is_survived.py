@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 AT_ONCE = 24
 """Points of one kill: each holds one of the operator's connections, of which there are 64."""
-HELD_SECONDS = 22.0
-"""A request that is not answered for 30 s is given up by its sender."""
+HELD_SECONDS = 16.0
+"""So long a kill waits for the last of its points; a request that is not answered for 30 s is given up by its sender."""
 SHARED = 6
 """Writes until an attempt runs, which are the same for all workloads: tried with one."""
 EVERY = {Fate.LOST: 1, Fate.DONE: 2, Fate.LATE: 6}

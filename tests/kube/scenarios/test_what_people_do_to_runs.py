@@ -150,6 +150,8 @@ def a_job_that_is_deleted_by_hand_is_followed_by_another_attempt(space: Space) -
     space.api.delete(path, propagationPolicy="Background")
     status = run.in_phase("Succeeded")
     assert [counts for _, counts in ends(status)] == [False, False]
+    # An order, a Service and a Job: nothing of the first attempt is left.
+    space.watch.until(lambda: children(run) == 3 + len(run.pods), lambda: str(children(run)), 10)
 
 
 @scenario

@@ -97,6 +97,13 @@ def test_a_recorded_attempt_is_not_started_under_a_spec_that_was_refused_meanwhi
     assert condition(decision, ConditionType.ACCEPTED) == ("False", Reason.SPEC_REFUSED)
 
 
+def test_what_is_left_of_the_attempt_before_is_released_though_nothing_of_it_is_seen() -> None:
+    gone = an_attempt(state=AttemptState.ENDED, reason=Reason.PREEMPTED.value, fruitful=True)
+    decision = decide(a_snapshot(a_run().with_attempts(gone, phase=Phase.PENDING), now=at(60)))
+    assert [type(action) for action in decision.actions] == [ReleaseAttempt, StartAttempt]
+    assert decision.actions[0] == ReleaseAttempt(attempt=1)
+
+
 def test_an_attempt_that_is_seen_running_is_charged_from_its_start() -> None:
     run = a_run().with_attempts(an_attempt(price="2.00"), phase=Phase.STARTING)
     decision = decide(a_snapshot(run, a_child(start_time=at(3)), now=at(60)))

@@ -148,12 +148,10 @@ def attempts_without_progress_fail_the_run(facts: Facts) -> Verdict | None:
 
 
 def releases(facts: Facts) -> tuple[ReleaseAttempt, ...]:
-    """Releases of what is left of attempts that are gone."""
-    return tuple(
-        ReleaseAttempt(attempt=child.attempt)
-        for child in facts.snapshot.children
-        if child.state in _GONE
-    )
+    """Releases of what is left of attempts that are gone, and of the last that ended, of which nothing may be seen any more."""
+    seen = {child.attempt for child in facts.snapshot.children if child.state in _GONE}
+    ended = [attempt.number for attempt in facts.status.attempts if not attempt.is_live]
+    return tuple(ReleaseAttempt(attempt=number) for number in sorted(seen | set(ended[-1:])))
 
 
 def _ended(facts: Facts) -> Attempt | None:

@@ -36,9 +36,9 @@ logger = logging.getLogger(__name__)
 
 SILENT_SECONDS = 210.0
 """A watch that is not heard of for so long, three times what a living one may be silent, is dead."""
-LAST_LOOKS_SECONDS = 20.0
 COALESCE_SECONDS = 0.3
 """From a change of a run's children to the look at it."""
+LAST_LOOKS_SECONDS = 20.0
 """So long the looks under way may take when the process is asked to end."""
 _WATCH_END_SECONDS = 5.0
 

@@ -167,6 +167,8 @@ class World:
                 self._stop(number, grace)
             case RenewDeadline(attempt=number, deadline_seconds=seconds):
                 self.attempts[number].deadline_seconds = seconds
+            case ReleaseAttempt(attempt=number) if number not in self.attempts:
+                pass  # it was given up before anything of it came to be
             case ReleaseAttempt(attempt=number):
                 assert not self.attempts[number].is_live(self.now), "released while alive"
                 self.attempts[number].released = True

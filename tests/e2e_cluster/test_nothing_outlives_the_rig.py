@@ -1,5 +1,6 @@
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,35 @@ def test_whatever_ran_inside_is_gone_with_its_mounts_and_its_network(tmp_path: P
     assert not Path(f"/proc/{space.pid}").exists()
     assert interfaces() == links
     assert Path("/proc/self/mounts").read_text(encoding="utf-8") == mounts
+
+
+def test_nothing_is_left_when_the_process_that_made_it_is_killed(tmp_path: Path) -> None:
+    links = interfaces()
+    with subprocess.Popen(
+        [sys.executable, "-c", MAKER, str(tmp_path / "node")],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as maker:
+        assert maker.stdout is not None
+        first_process = Path(f"/proc/{maker.stdout.readline().strip()}")
+        assert (first_process / "ns").is_dir()
+        maker.kill()
+    while first_process.exists():
+        pass
+    while interfaces() != links:
+        pass
+
+
+MAKER = """
+import sys, time
+from pathlib import Path
+from support.realnode.space import Space
+with Space.make(Path(sys.argv[1]), binds={}) as space:
+    space.run("sh", "-c", "setsid sleep 31557600 >/dev/null 2>&1 &")
+    print(space.pid, flush=True)
+    time.sleep(31557600)
+"""
 
 
 def test_what_lies_in_var_and_run_is_the_rigs_own(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
+import time
+
 import pytest
 
-from lightcompute.api import Phase, TrainingRun, labels
+from lightcompute.api import Phase, TrainingRun, TrainingRunStatus, labels
 from lightcompute.kube.manifests.attempt import order_text
 from support.realnode.claims import claim
 from support.realnode.release import Release
 from support.realnode.runs import Runs
+from support.testcluster.api import Document
 
 pytestmark = [pytest.mark.e2e, pytest.mark.realnode, pytest.mark.timeout(400)]
 
@@ -28,6 +31,30 @@ def test_a_run_says_that_a_quota_stands_against_it(runs: Runs) -> None:
     assert status.phase in {Phase.STARTING, Phase.PENDING}
 
 
+def test_a_run_says_which_claim_is_missing_and_says_it_again_under_the_same_event(
+    runs: Runs,
+) -> None:
+    runs.order("claimless", {"storage": {"persistentVolumeClaim": {"claimName": "nowhere"}}})
+    runs.until("claimless", misses_its_claim)
+    runs.edit("claimless", suspend=True)
+    runs.until("claimless", lambda status: status.phase is Phase.SUSPENDED)
+    runs.edit("claimless", suspend=False)
+    runs.until("claimless", misses_its_claim)
+    events = f"/api/v1/namespaces/{runs.namespace}/events"
+    end = time.monotonic() + 30
+    while not counted_up(runs.rig.api.get(events)["items"]):
+        assert time.monotonic() < end, runs.rig.api.get(events)["items"]
+        time.sleep(0.3)
+
+
+def misses_its_claim(status: TrainingRunStatus) -> bool:
+    return "The claim nowhere does not exist" in status.message
+
+
+def counted_up(events: list[Document]) -> bool:
+    return any("nowhere" in each["message"] and each["count"] == 2 for each in events)
+
+
 def test_a_run_that_is_over_goes_after_its_time(runs: Runs, release: Release) -> None:
     trainer = {"image": release.trainer_image.name, "command": ["python", "-c", "pass"]}
     runs.order("brief", {"trainer": trainer, "training": None, "ttlSecondsAfterFinished": 1})
@@ -35,7 +62,7 @@ def test_a_run_that_is_over_goes_after_its_time(runs: Runs, release: Release) ->
 
 
 def test_a_job_that_somebody_deletes_does_not_take_the_pod_out_of_our_hands(runs: Runs) -> None:
-    claim(runs.rig, runs.namespace)
+    folder = claim(runs.rig, runs.namespace)
     storage = {"persistentVolumeClaim": {"claimName": "runs"}}
     runs.order("jobless", {"storage": storage, "checkpoints": {"everySteps": 50}}, **LONG)
     runs.trained("jobless", steps=50)
@@ -50,9 +77,10 @@ def test_a_job_that_somebody_deletes_does_not_take_the_pod_out_of_our_hands(runs
     runs.edit("jobless", suspend=True)
     status = runs.until("jobless", lambda status: status.phase is Phase.SUSPENDED)
     (attempt,) = status.attempts
-    # It was asked itself, and saved before it left.
+    # It was asked itself, and saved before it left. Without a Job nothing holds the pod until its log is read to the end.
     assert attempt.exit_code == 13
-    assert status.checkpoints[-1].step == attempt.last_step
+    saved = sorted(path.parent.name for path in folder.glob("*/checkpoints/step-*/manifest.json"))
+    assert saved[-1] >= f"step-{attempt.last_step:08d}"
     assert not any(pod["status"]["phase"] == "Running" for pod in runs.pods("jobless"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ SEEN = "/var/lib/containerd"
 """Where its folder is seen inside."""
 _CRI = "io.containerd.grpc.v1.cri"
 _NAMESPACE = "k8s.io"
+_HASH = "sha256:"
 _IMPORT_SECONDS = 600
 
 
@@ -50,6 +51,7 @@ class Store:
         self._run(with_pods=False)
         for container in self._ctr("containers", "list", "--quiet").split():
             self._ctr("containers", "rm", container)
+        self._forget_nameless()
         self.stop()
         shutil.rmtree(self._space.outside(f"{SEEN}/{_CRI}"), ignore_errors=True)
         self._run(with_pods=True)
@@ -68,12 +70,26 @@ class Store:
         if self.has(image):
             return
         repository = image.rpartition(":")[0]
-        for old in self._ctr("images", "list", "--quiet").split():
-            if old.startswith(f"{repository}:"):
-                self._ctr("images", "rm", old)
+        self._remove(name for name in self._digests() if name.startswith(f"{repository}:"))
         archive = archive_of()
         self._ctr("images", "import", str(archive), seconds=_IMPORT_SECONDS)
         assert self.has(image), f"{archive} holds no image {image}"
+
+    def _forget_nameless(self) -> None:
+        """Under its hash an image is kept although its name is gone."""
+        digests = self._digests()
+        named = {digest for name, digest in digests.items() if not name.startswith(_HASH)}
+        self._remove(name for name, digest in digests.items() if digest not in named)
+
+    def _digests(self) -> dict[str, str]:
+        """Names of images, with what they name."""
+        rows = (line.split() for line in self._ctr("images", "list").splitlines()[1:])
+        return {row[0]: row[2] for row in rows}
+
+    def _remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            # What they are made of goes with the names.
+            self._ctr("images", "rm", "--sync", name)
 
     def _run(self, *, with_pods: bool) -> None:
         config = self._space.folder / "containerd.toml"

@@ -20,6 +20,8 @@ _AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 _AUTHORITIES_SEEN = "/run/authorities.crt"
 _PIP_SETTINGS = Path("/etc/pip.conf")
 _BUILD_SECONDS = 1800
+_MOST_STAGES = 8
+"""Stages of earlier builds that are kept, since they save a minute where they fit; each takes up to two gigabytes."""
 
 
 def key(*parts: str | bytes) -> str:
@@ -47,6 +49,17 @@ def build(context: Path, containerfile: str, *, image: str) -> None:
 def has(image: str) -> bool:
     """Whether the builder's store has it."""
     return bool(run("buildah", "images", "--quiet", "--filter", f"reference={image}").strip())
+
+
+def forget_others(image: str) -> None:
+    """Removes images of the same name with another tag: what is still of use of them is part of this one. And old stages, once there are many."""
+    repository = image.rpartition(":")[0]
+    listed = run("buildah", "images", "--format", "{{.Name}}:{{.Tag}}").split()
+    for other in listed:
+        if other.startswith(f"{repository}:") and other != image:
+            run("buildah", "rmi", other)
+    if listed.count("<none>:<none>") > _MOST_STAGES:
+        run("buildah", "rmi", "--prune")
 
 
 def archive(image: str) -> Path:

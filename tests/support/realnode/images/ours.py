@@ -59,6 +59,7 @@ def archive(image: Image) -> Path:
     """The image as a file; it is built first where this machine has not done so yet."""
     if not builder.has(image.name):
         builder.run(*_command(image))
+        builder.forget_others(image.name)
     return builder.archive(image.name)
 
 

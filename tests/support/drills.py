@@ -45,7 +45,7 @@ class Drill:
         """Runs that did not end as they should, and how they did; waits for all."""
         found = {run: future.exception() or future.result() for run, future in self.played.items()}
         return {
-            run: str(each)[:1500]
+            run: str(each)[:4000]
             for run, each in found.items()
             if each != WORKLOADS[workload_of(run)].ends
         }

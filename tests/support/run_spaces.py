@@ -5,6 +5,7 @@ Several are played at once, each in a thread, since each takes seconds of waitin
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -69,9 +70,7 @@ class Run:
             status = self.status
             return status if status and holds(status) else None
 
-        status: Document = self.space.watch.until(
-            found, lambda: f"{self.name}: {self.status}", seconds
-        )
+        status: Document = self.space.watch.until(found, self.told_in_full, seconds)
         return status
 
     def in_phase(self, *phases: str, seconds: float = _SECONDS, attempts: int = 0) -> Document:
@@ -88,7 +87,7 @@ class Run:
         watch = self.space.watch
         watch.until(
             lambda: self.document is None and not self.jobs and not self.pods,
-            lambda: f"{self.name}: {self.document}, {len(self.jobs)} Jobs, {len(self.pods)} pods",
+            self.told_in_full,
             seconds,
         )
 
@@ -111,10 +110,42 @@ class Run:
             pods = [pod for pod in self.pods if phase in {"", pod["status"].get("phase")}]
             return pods if len(pods) >= count else []
 
-        pods: list[Document] = self.space.watch.until(
-            found, lambda: f"{self.name}: {self.status}, {self.pods}", seconds
-        )
+        pods: list[Document] = self.space.watch.until(found, self.told_in_full, seconds)
         return pods
+
+    def told_in_full(self) -> str:
+        """What whoever wonders why it stands still would ask for, the most telling first."""
+        status = self.status
+        attempts = [
+            {key: each.get(key) for key in ("number", "state", "reason")}
+            for each in status.get("attempts", ())
+        ]
+        pods = [
+            {
+                "name": pod["metadata"]["name"],
+                "deleted": pod["metadata"].get("deletionTimestamp"),
+                "planned": [
+                    value
+                    for name, value in pod["metadata"].get("annotations", {}).items()
+                    if name.endswith(("started-at", "ends-at"))
+                ],
+                "phase": pod["status"].get("phase"),
+                "states": [
+                    each.get("state") for each in pod["status"].get("containerStatuses", ())
+                ],
+            }
+            for pod in self.pods
+        ]
+        lines = [
+            line["message"]
+            for operator in self.space.operators
+            for line in operator.lines
+            if self.name in json.dumps(line)
+        ]
+        return (
+            f"{self.name}: {status.get('phase')} {status.get('reason')} {attempts}; pods {pods}; "
+            f"Jobs {[job.get('status') for job in self.jobs]}; logged {lines[-8:]}; status {status}"
+        )
 
     def edit(self, **spec: Any) -> None:
         """Changes its spec."""

@@ -55,8 +55,8 @@ def read_plan(pod: dict[str, Any]) -> Plan | None:
     word, planned = _last_word(ended), notes[f"{PLAN}ends-at"]
     return Plan(
         start=datetime.fromisoformat(notes[f"{PLAN}started-at"]),
-        planned_end=datetime.fromisoformat(planned) if planned else None,
-        end=None if ended is None else datetime.fromisoformat(ended["finishedAt"]),
+        planned_end=_time(planned),
+        end=_time((ended or {}).get("finishedAt")),
         attempt=_attempt(pod),
         steps=int(notes[f"{PLAN}steps"]),
         steps_per_second=float(notes[f"{PLAN}steps-per-second"]),
@@ -68,6 +68,11 @@ def read_plan(pod: dict[str, Any]) -> Plan | None:
         message=word.get("message", ""),
         target=TargetVerdict.model_validate(word["target"]) if "target" in word else None,
     )
+
+
+def _time(text: str | None) -> datetime | None:
+    """A time; None where nobody knows it, as of a container that was withdrawn before it began."""
+    return datetime.fromisoformat(text) if text else None
 
 
 def _last_word(ended: dict[str, Any] | None) -> dict[str, Any]:

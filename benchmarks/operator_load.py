@@ -23,6 +23,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -226,13 +227,8 @@ async def requests_per_run(client: ClusterClient, operator: Operator, count: int
     await create_all(client, [a_run(name) for name in names], RUNS.within(NAMESPACE))
 
     async def all_succeeded() -> bool:
-        runs = await client.get(RUNS.within(NAMESPACE))
-        phases = [
-            (each.get("status") or {}).get("phase")
-            for each in runs["items"]
-            if each["metadata"]["name"] in names
-        ]
-        return phases.count("Succeeded") == count
+        runs = [await client.get(RUNS.named(NAMESPACE, name)) for name in names]
+        return all((each.get("status") or {}).get("phase") == "Succeeded" for each in runs)
 
     end = time.perf_counter() + 300
     while not await all_succeeded():
@@ -267,15 +263,14 @@ async def burst(client: ClusterClient, arrivals: Arrivals, operator: Operator, c
     )
 
 
-async def at_rest(client: ClusterClient, operator: Operator, count: int, seconds: int) -> None:
+async def at_rest(operator: Operator, count: int, seconds: int) -> None:
     """Every run runs, and nothing happens."""
 
-    async def running() -> int:
-        runs = await client.get(RUNS.within(NAMESPACE))
-        return sum((each.get("status") or {}).get("phase") == "Running" for each in runs["items"])
+    def running() -> float:
+        return operator.metric("lightcompute_runs", phase="Running")
 
     end = time.perf_counter() + 600
-    while (now_running := await running()) < count and time.perf_counter() < end:
+    while (now_running := running()) < count and time.perf_counter() < end:
         await asyncio.sleep(2)
     settled = operator.writes()
     while time.perf_counter() < end:  # what the burst left to be done
@@ -301,9 +296,11 @@ async def at_rest(client: ClusterClient, operator: Operator, count: int, seconds
     )
 
 
-async def restart(old: Operator, kubeconfig: Path, folder: Path, count: int) -> Operator:
-    """The old one is killed; how long until the new one has looked at every run."""
-    old.kill()
+async def restart(
+    end: Callable[[], None], kubeconfig: Path, folder: Path, count: int, *, how: str
+) -> Operator:
+    """The old one ends; how long until the new one has looked at every run."""
+    end()
     new = Operator(kubeconfig, folder)
     await new.ready()
     ready_s = time.perf_counter() - new.started_at
@@ -312,7 +309,7 @@ async def restart(old: Operator, kubeconfig: Path, folder: Path, count: int) -> 
         if time.perf_counter() - new.started_at > 300:
             sys.exit("not every run was looked at in 300 s")
     tell(
-        "restart after SIGKILL, seconds until every run was looked at (the old Lease runs out first)",
+        f"restart after {how}, seconds until every run was looked at",
         runs=count,
         ready=ready_s,
         every_run_looked_at=time.perf_counter() - new.started_at,
@@ -373,8 +370,12 @@ async def measure(options: argparse.Namespace, cluster: ControlPlane, folder: Pa
         await quiet_applies(client, arrivals, options.quiet_applies)
         await requests_per_run(client, operator, options.whole_runs)
         await burst(client, arrivals, operator, options.runs)
-        await at_rest(client, operator, options.runs, options.rest_seconds)
-        operator = await restart(operator, cluster.kubeconfig, folder, options.runs)
+        await at_rest(operator, options.runs, options.rest_seconds)
+        after = cluster.kubeconfig, folder, options.runs
+        operator = await restart(operator.stop, *after, how="SIGTERM")
+        operator = await restart(
+            operator.kill, *after, how="SIGKILL (the old Lease of 15 s runs out first)"
+        )
     finally:
         operator.stop()
         watching.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -122,7 +123,9 @@ def reachable(model: type[BaseModel]) -> set[type[BaseModel]]:
 
 
 def test_every_field_that_decides_numbers_is_held_from_the_start_on() -> None:
-    held = {rule.field for rule in TRAINING_RUN.rules}
+    (rule,) = (rule for rule in TRAINING_RUN.rules if rule.finds)
+    held = set(re.findall(r"self\.(spec\.[\w.]+) == oldSelf", rule.holds))
+    assert held == set(re.findall(r"' (spec\.[\w.]+)'", rule.finds)) - {"spec.training"}
     keys = {Training.model_fields[name].alias or name for name in Training.model_fields}
     assert {f"spec.training.{key}" for key in keys - FREE_TO_CHANGE} <= held
     assert not {f"spec.training.{key}" for key in FREE_TO_CHANGE} & held
@@ -243,6 +246,11 @@ def test_a_rule_knows_its_place() -> None:
         "message": "m",
         "fieldPath": ".a.b",
     }
+
+
+def test_a_rule_may_find_its_words_in_the_object() -> None:
+    finding = Rule(holds="true", message="m", finds="self.a")
+    assert finding.document() == {"rule": "true", "message": "m", "messageExpression": "self.a"}
 
 
 def test_the_model_s_own_description_teaches_families() -> None:

@@ -56,6 +56,23 @@ def stop_reason(decision: Decision) -> str | None:
     return attempt.stop_reason
 
 
+@pytest.mark.parametrize(
+    "unexplained",
+    [
+        {"state": ChildState.PENDING},
+        {"state": ChildState.PENDING, "waiting": "its container waits: ContainerCreating"},
+    ],
+)
+def test_while_nobody_says_why_it_does_not_begin_that_is_asked_again_within_half_a_minute(
+    unexplained: dict[str, Any],
+) -> None:
+    asked = decide(a_snapshot(starting(), a_child(**unexplained), now=at(10)))
+    assert asked.look_again_at == at(20)
+    told = decide(a_snapshot(starting(), a_child(**NO_POD), now=at(20)))
+    assert told.look_again_at is not None
+    assert told.look_again_at > at(50)
+
+
 def test_what_it_waits_for_is_told_in_its_places_own_words() -> None:
     decision = decide(a_snapshot(starting(), a_child(**NO_ROOM), now=at(30)))
     told = f"attempt 1 waits on local/CPU: NoCapacity, {FULL}"

@@ -15,12 +15,14 @@ from lightcompute.core.facts import Facts
 from lightcompute.core.search import search_end
 from lightcompute.core.snapshot import ChildState
 from lightcompute.core.verdict import SOON_SECONDS, Verdict, stop
-from lightcompute.core.waiting import waiting
+from lightcompute.core.waiting import Waiting, waiting
 
 UNSCHEDULED_SECONDS = 120
 """An attempt whose processes hold no place so long after they were asked for is given up, and places are looked at again."""
 CANNOT_BEGIN_SECONDS = 180
 """An image that cannot be fetched, or processes that are refused, may be mended so long."""
+ASK_SECONDS = 10
+"""So often an attempt that does not begin is looked at until its place says why: within 30 s of `apply` a person is told."""
 
 _CANNOT_BEGIN = frozenset({Reason.IMAGE_UNAVAILABLE, Reason.POD_REFUSED})
 
@@ -74,14 +76,21 @@ def a_recorded_attempt_is_started(facts: Facts) -> Verdict | None:
         message=waits.message if waits is not None else told,
         status=facts.status,
         actions=actions,
-        look_again_at=_next_look(facts, live),
+        look_again_at=_next_look(facts, live, waits),
     )
 
 
-def _next_look(facts: Facts, live: Attempt) -> datetime:
-    """Soon, until something of it is seen; then a watch tells what changes, and a look is due when patience ends."""
-    dues = (_placement_due(facts, live), begin_due(live))
-    ahead = [due for due in dues if due > facts.now and facts.seen]
+def _next_look(facts: Facts, live: Attempt, waits: Waiting | None) -> datetime:
+    """Soon, until something of it is seen; then a watch tells what changes, and a look is due when patience ends.
+
+    Of what keeps a place from making its processes at all, no watch tells: that is asked for.
+    """
+    if not facts.seen:
+        return facts.now + timedelta(seconds=SOON_SECONDS)
+    dues = [_placement_due(facts, live), begin_due(live)]
+    if waits is None or waits.reason is Reason.ATTEMPT_STARTING:
+        dues.append(facts.now + timedelta(seconds=ASK_SECONDS))
+    ahead = [due for due in dues if due > facts.now]
     return min(ahead, default=facts.now + timedelta(seconds=SOON_SECONDS))
 
 

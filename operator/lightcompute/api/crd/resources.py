@@ -55,7 +55,7 @@ TRAINING_RUN = Resource(
     spec=TrainingRunSpec,
     status=TrainingRunStatus,
     additions=_ADDITIONS,
-    rules=(_NAME, *changes.rules()),
+    rules=(_NAME, changes.rule()),
     columns=(
         Column(name="Phase", path=".status.phase", says="Where the run is, in one word."),
         Column(name="Cluster", path=".status.placement.place.cluster", says="Where it trains."),

@@ -10,17 +10,20 @@ from dataclasses import dataclass
 class Rule:
     """What must hold for `self`, and what a person is told where it does not.
 
-    `field` is the key below `self` that the fault is told of, where there is one to change.
+    `field` is the key below `self` that the fault is told of, where there is one to change. `finds` is an expression for a text that
+    names what is wrong in this object; `message` is what stands in where it cannot be had.
     """
 
     holds: str
     message: str
     field: str = ""
+    finds: str = ""
 
     def document(self) -> dict[str, str]:
         """The rule as a schema has it."""
         path = {"fieldPath": f".{self.field}"} if self.field else {}
-        return {"rule": self.holds, "message": self.message} | path
+        finds = {"messageExpression": self.finds} if self.finds else {}
+        return {"rule": self.holds, "message": self.message} | finds | path
 
 
 def literal(word: str) -> str:

@@ -42,6 +42,10 @@ class ClusterRun:
         """As it was found."""
         return Sight(run=self._found.run, now=self._target.now())
 
+    def output(self) -> None:
+        """On its claim, or gone with its node."""
+        return
+
     def rows(self, sight: Sight) -> Rows:
         """Where it is, and the command that goes on with it."""
         place = sight.run.status.placement.place

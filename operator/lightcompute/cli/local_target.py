@@ -66,6 +66,10 @@ class LocalRun:
             unattended=live and not self._folder.has_controller(),
         )
 
+    def output(self) -> Path:
+        """The run's own folder."""
+        return self._folder.path
+
     def rows(self, sight: Sight) -> Rows:
         """Where its files are, and the command that goes on with it."""
         yield "folder", str(self._folder.path)

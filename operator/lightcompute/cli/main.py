@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("lightcompute.cli.resume:resume", "Go on with a run that holds."),
     "delete": ("lightcompute.cli.delete:delete", "Delete a run."),
     "reproduce": ("lightcompute.cli.reproduce:reproduce", "Run again, and say whether it came out bit for bit the same."),
+    "record": ("lightcompute.cli.record:record", "Commit what came of a run to a git repository, and tag it."),
     "operator": ("lightcompute.cli.operate:operator", "Look after the TrainingRuns of a cluster."),
 }  # fmt: skip
 

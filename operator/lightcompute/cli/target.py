@@ -116,6 +116,9 @@ class TargetRun(Protocol):
     def sight(self) -> Sight:
         """The run as it is now."""
 
+    def output(self) -> Path | None:
+        """The folder with what its trainer left, where this machine has it."""
+
     def rows(self, sight: Sight) -> Rows:
         """What `status` shows of it here only."""
 

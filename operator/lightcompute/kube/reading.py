@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from lightcompute.api.spec import Budget, TrainingRunSpec
 from lightcompute.api.status import TrainingRunStatus
@@ -24,6 +25,11 @@ from runcontract.faults import ConfigurationFault
 MAX_FAULTS = 8
 """So many faults of a spec are told; more help nobody."""
 _ROUNDS = 4
+_COPY = "kubectl.kubernetes.io/last-applied-configuration"
+"""An annotation that holds the whole object once more, and may be longer than we read any."""
+_SECTIONS: WeakValueDictionary[tuple[type[BaseModel], str], BaseModel] = WeakValueDictionary()
+"""Sections of specs that are in use, by their words."""
+_Model = TypeVar("_Model", bound=BaseModel)
 _SOME_TRAINING = {"data": {"dataset": "tinyshakespeare"}, "maxSteps": 1}
 """Stands for one that cannot be read: that there is one decides how exit codes and silence are understood."""
 
@@ -46,6 +52,7 @@ def read_run(document: dict[str, Any]) -> ReadRun:
     given = document.get("spec")
     try:
         spec = parse_model(TrainingRunSpec, {} if given is None else given, where="spec")
+        spec = shared(spec, given or {})
         return ReadRun(run=TrainingRun(metadata=metadata, spec=spec, status=status))
     except ConfigurationFault as fault:
         faults = tuple(str(each) for each in fault.faults[:MAX_FAULTS])
@@ -54,8 +61,13 @@ def read_run(document: dict[str, Any]) -> ReadRun:
 
 
 def _identity(document: dict[str, Any]) -> tuple[Metadata, TrainingRunStatus]:
+    given = document.get("metadata") or {}
+    notes = given.get("annotations") if isinstance(given, dict) else None
+    if isinstance(notes, dict) and _COPY in notes:
+        rest = {name: note for name, note in notes.items() if name != _COPY}
+        given = {**given, "annotations": rest}
     try:
-        metadata = Metadata.model_validate_json(json.dumps(document.get("metadata") or {}))
+        metadata = Metadata.model_validate_json(json.dumps(given))
         status = TrainingRunStatus.model_validate_json(json.dumps(document.get("status") or {}))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -64,6 +76,22 @@ def _identity(document: dict[str, Any]) -> tuple[Metadata, TrainingRunStatus]:
     if not metadata.uid or not metadata.namespace:
         raise Unreadable("metadata: it has no uid or no namespace")
     return metadata, status
+
+
+def shared(model: _Model, document: dict[str, Any]) -> _Model:
+    """`model` with sections that other runs have word for word as one object with theirs: a thousand runs differ in few of them."""
+    known: dict[str, BaseModel] = {}
+    for name, field in type(model).model_fields.items():
+        section = getattr(model, name)
+        given = document.get(field.alias or name)
+        if not isinstance(section, BaseModel) or not isinstance(given, dict):
+            continue
+        text = json.dumps(given)
+        found = _SECTIONS.get((type(section), text))
+        if found is None:
+            found = _SECTIONS[type(section), text] = shared(section, given)
+        known[name] = found
+    return model.model_copy(update=known)
 
 
 def _salvaged(spec: dict[str, Any], status: TrainingRunStatus) -> TrainingRunSpec:

@@ -1,6 +1,8 @@
+import gc
 import json
 from contextlib import suppress
 from typing import Any
+from weakref import ref
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from lightcompute.api.money import parse_usd
 from lightcompute.api.spec import TrainingRunSpec
+from lightcompute.kube import reading
 from lightcompute.kube.reading import MAX_FAULTS, ReadRun, Unreadable, read_run
 from runcontract.document import parse_model
 from runcontract.faults import ConfigurationFault
@@ -294,3 +297,36 @@ def test_whatever_stands_beside_a_spec_is_read_or_unreadable(status: Any, metada
     for document in (stored(SPEC, status=status), {"metadata": metadata, "spec": SPEC}):
         with suppress(Unreadable):
             read_run(document)
+
+
+def test_what_runs_have_word_for_word_in_common_is_kept_once() -> None:
+    training = SPEC["training"] | {"schedule": {"warmupSteps": 7}}
+    one, same = (
+        read(SPEC | {"training": training}),
+        read(SPEC | {"training": training}, uid="uid-2"),
+    )
+    other = read(SPEC | {"training": training | {"maxSteps": 8}}, uid="uid-3")
+    assert one.run.spec.training is same.run.spec.training
+    assert one.run.spec.training is not other.run.spec.training
+    assert one.run.spec.training is not None
+    assert other.run.spec.training is not None
+    assert one.run.spec.training.schedule is other.run.spec.training.schedule
+    assert other.run.spec == parse_model(
+        TrainingRunSpec, SPEC | {"training": training | {"maxSteps": 8}}
+    )
+
+
+def test_what_no_run_has_any_more_is_not_kept() -> None:
+    one = read(SPEC | {"training": SPEC["training"] | {"seed": 4711}})
+    kept = [section for section in reading._SECTIONS.values() if section is one.run.spec.training]
+    assert len(kept) == 1
+    gone = ref(kept.pop())
+    del one
+    gc.collect()
+    assert gone() is None
+
+
+def test_the_copy_of_a_run_that_kubectl_keeps_in_it_is_passed_over_however_long_it_is() -> None:
+    copy = {"kubectl.kubernetes.io/last-applied-configuration": "x" * 300_000, "ours": "yes"}
+    found = read(SPEC, annotations=copy)
+    assert found.run.metadata.annotations == {"ours": "yes"}

@@ -65,6 +65,10 @@ HELM = Program(
     ),
     minutes=4,
 )
+KUBE_SCORE = Program(
+    name="kubescore", package="github.com/zegl/kube-score/cmd/kube-score", minutes=1
+)
+_ALL = (CONTROL_PLANE, KWOK, HELM, KUBE_SCORE)
 
 
 def binary(program: Program) -> Path:
@@ -82,7 +86,7 @@ def binary(program: Program) -> Path:
 
 def build_all() -> None:
     """Builds what is not built yet. Raises `NoBinaries`."""
-    for program in (CONTROL_PLANE, KWOK, HELM):
+    for program in _ALL:
         binary(program)
 
 
@@ -90,7 +94,7 @@ def are_built() -> bool:
     """Whether nothing is left to build. False where it cannot be known, which `build_all` then says."""
     try:
         go = _go()
-        return all(_path(program, go).exists() for program in (CONTROL_PLANE, KWOK, HELM))
+        return all(_path(program, go).exists() for program in _ALL)
     except NoBinaries:
         return False
 

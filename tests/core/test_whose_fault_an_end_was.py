@@ -89,6 +89,41 @@ def test_memory_is_blamed_where_the_place_confirms_it_or_cannot_tell(
     assert (attempt.reason, attempt.counts) == (reason, True)
 
 
+@pytest.mark.parametrize("end", [{"exit_code": 137}, {"exit_code": 143}, {"signal": 9}])
+@pytest.mark.parametrize("foreign", [False, True])
+def test_what_somebody_else_asked_to_leave_and_then_killed_is_not_counted(
+    end: dict[str, Any], foreign: bool
+) -> None:
+    run = a_run().foreign() if foreign else a_run()
+    asked = ended(end | {"stopping": True, "out_of_memory": False}, run)
+    assert (asked.reason, asked.counts) == (Reason.PREEMPTED, False)
+    memory = ended(end | {"stopping": True, "out_of_memory": True}, run)
+    assert (memory.reason, memory.counts) == (Reason.OUT_OF_MEMORY, True)
+    failed = ended({"exit_code": 1, "stopping": True, "out_of_memory": False}, run)
+    assert (failed.reason, failed.counts) == (Reason.INTERNAL_ERROR, True)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"exit_code": 13},
+        {"exit_code": 137, "out_of_memory": False, "stopping": True},
+        {"signal": 9, "stopping": True},
+        GONE,
+    ],
+)
+def test_whatever_ended_it_at_its_deadline_its_time_was_over(end: dict[str, Any]) -> None:
+    attempt = ended(end, deadline_seconds=58)
+    assert (attempt.reason, attempt.counts) == (Reason.TIME_OVER, False)
+    before = ended(end, deadline_seconds=61)
+    assert before.reason in {Reason.PREEMPTED, Reason.VANISHED}
+
+
+def test_of_what_vanished_at_a_time_that_nobody_knows_nobody_says_that_its_time_was_over() -> None:
+    attempt = ended({"state": ChildState.VANISHED, "end_time": None}, deadline_seconds=58)
+    assert attempt.reason == Reason.VANISHED
+
+
 @pytest.mark.parametrize("code", [1, 2, 10, 11, 12, 13, 14, 15, 16, 42, 127, 255])
 def test_any_code_but_zero_of_a_program_without_contract_is_an_error_that_counts(
     code: int,

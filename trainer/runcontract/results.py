@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -52,7 +52,7 @@ class KeptCheckpoint(ReportModel):
     validation: Loss | None = Field(
         default=None, description="Validation loss at this step, where it was scored."
     )
-    kept_because: tuple[str, ...] = Field(
+    kept_because: tuple[Annotated[str, Field(max_length=64)], ...] = Field(
         default=(), max_length=8, description="Reasons of the retention rule."
     )
 

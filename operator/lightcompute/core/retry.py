@@ -25,7 +25,7 @@ MAX_FRUITLESS = 10
 """So many free attempts in a row without a step saved end the run: something is wrong that nobody owns up to."""
 MAX_CAUSE = 512
 """What a trainer or a place says about an end may be longer than a status has room for."""
-_SIGKILL = 9
+_SIGKILL, _SIGTERM = 9, 15
 
 
 class Follows(Enum):
@@ -68,9 +68,11 @@ def judge(child: Child, attempt: Attempt, *, speaks_contract: bool, ended: datet
     return (
         _said_by_the_trainer(child, code, how)
         or _at_our_word(child, attempt, how)
-        or _taken_away(child, attempt, how)
+        or _interrupted(child, how)
         or _out_of_memory(child, how)
-        or _asked_by_others(code, how)
+        or _past_its_deadline(child, attempt, how)
+        or _vanished(child, attempt, how)
+        or _asked_by_others(child, code, how)
         or _out_of_time(attempt, code, how, ended)
         or _failed(child, code, how)
     )
@@ -129,9 +131,19 @@ def _at_our_word(child: Child, attempt: Attempt, how: str) -> Ending | None:
     return _free(Reason.PREEMPTED, f"asked to leave ({reason}); {how}")
 
 
-def _taken_away(child: Child, attempt: Attempt, how: str) -> Ending | None:
-    if child.interruption is not None:
-        return _free(child.interruption, how)
+def _interrupted(child: Child, how: str) -> Ending | None:
+    return None if child.interruption is None else _free(child.interruption, how)
+
+
+def _past_its_deadline(child: Child, attempt: Attempt, how: str) -> Ending | None:
+    """Its place ended it, however that looks; of one that left no time of its end, nobody knows whether it was there by then."""
+    deadline = end_time(attempt)
+    if deadline is None or child.end_time is None or child.end_time < deadline:
+        return None
+    return _free(Reason.TIME_OVER, f"{how}, after its {attempt.deadline_seconds} s")
+
+
+def _vanished(child: Child, attempt: Attempt, how: str) -> Ending | None:
     if child.state is not ChildState.VANISHED:
         return None
     if _never_began(child, attempt):
@@ -147,8 +159,10 @@ def _out_of_memory(child: Child, how: str) -> Ending | None:
     return _counted(Reason.OUT_OF_MEMORY, f"memory ran out; {how}") if child.out_of_memory else None
 
 
-def _asked_by_others(code: ExitCode | None, how: str) -> Ending | None:
-    return _free(Reason.PREEMPTED, how) if code is ExitCode.PREEMPTED else None
+def _asked_by_others(child: Child, code: ExitCode | None, how: str) -> Ending | None:
+    """It left because it was asked to, or was killed because it did not leave in time."""
+    killed = child.stopping and _signal(child) in {_SIGTERM, _SIGKILL}
+    return _free(Reason.PREEMPTED, how) if killed or code is ExitCode.PREEMPTED else None
 
 
 def _out_of_time(

@@ -41,6 +41,7 @@ def ended_child(
     disruption = next((pod.disruption for pod in pods if pod.disruption is not None), None)
     gone = replace(
         child,
+        stopping=child.stopping or _was_asked(decisive),
         end_time=_end_time(job, pods),
         interruption=_interruption(disruption),
         cause=cut(_cause(job, disruption, _own_words(decisive, word)), 400),
@@ -61,6 +62,14 @@ def ended_child(
         signal=ended.signal,
         out_of_memory=ended.reason == "OOMKilled",
     )
+
+
+def _was_asked(decisive: SeenPod | None) -> bool:
+    """Whether the pod that tells was deleted before it ended, by whomever."""
+    if decisive is None or decisive.ended is None or decisive.asked_time is None:
+        return False
+    finished = decisive.ended.finished_time
+    return finished is not None and finished >= decisive.asked_time
 
 
 def _end_time(job: SeenJob | None, pods: tuple[SeenPod, ...]) -> datetime | None:

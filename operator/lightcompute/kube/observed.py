@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lightcompute.api import labels
 from lightcompute.kube.client import Document
@@ -72,6 +72,8 @@ class SeenPod:
     deleting: bool
     deletion_due: datetime | None
     """When it should be gone, if it is being deleted."""
+    asked_time: datetime | None
+    """When it was asked to leave, if it is being deleted."""
     scheduled_time: datetime | None
     unscheduled: str
     """Why it has no node, in the scheduler's words."""
@@ -144,6 +146,7 @@ def kept_pod(document: Document) -> SeenPod:
         phase=status.get("phase") or "Pending",
         deleting="deletionTimestamp" in metadata,
         deletion_due=_time(metadata.get("deletionTimestamp")),
+        asked_time=_asked(metadata),
         scheduled_time=_scheduled(spec, status, conditions),
         unscheduled=_unscheduled(conditions),
         disruption=_disruption(status, conditions),
@@ -163,6 +166,12 @@ def _owner(metadata: Document) -> Owner:
         run_uid=str(marks.get(labels.RUN_UID, "")),
         attempt=int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0,
     )
+
+
+def _asked(metadata: Document) -> datetime | None:
+    due = _time(metadata.get("deletionTimestamp"))
+    grace = metadata.get("deletionGracePeriodSeconds")
+    return due - timedelta(seconds=int(grace or 0)) if due is not None else None
 
 
 def _index(metadata: Document) -> int:

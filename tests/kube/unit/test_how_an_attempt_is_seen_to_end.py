@@ -129,6 +129,17 @@ def test_a_deleted_job_whose_pods_went_too_has_vanished() -> None:
     )
 
 
+def test_a_pod_that_was_killed_after_it_was_deleted_was_asked_to_leave_and_one_killed_before_was_not() -> (
+    None
+):
+    asked = child_seen(departed=(RAN.over(137, seconds=130).deleted(due=130),), job=FAILED)
+    assert (asked.exit_code, asked.stopping) == (137, True)
+    at_once = child_seen(departed=(RAN.over(137, seconds=100).deleted(due=130),), job=FAILED)
+    assert at_once.stopping
+    before = child_seen(departed=(RAN.over(137, seconds=99).deleted(due=130),), job=FAILED)
+    assert (before.exit_code, before.stopping) == (137, False)
+
+
 def test_a_deleted_pod_is_stopping_until_it_is_gone() -> None:
     child = child_seen(RAN.deleted(due=130), job=a_job().started())
     assert (child.state, child.stopping) == (ChildState.RUNNING, True)

@@ -15,7 +15,6 @@ from lightcompute.api.status import (
 from lightcompute.api.trainer import Trainer
 from runcontract.base import document_key
 from runcontract.order import Model
-from runcontract.results import KeptCheckpoint
 
 _NAME = Rule(
     holds=f"self.metadata.name.matches({literal(LABEL_PATTERN)})",
@@ -43,7 +42,6 @@ _ADDITIONS = Additions(
         # Only a trainer that reports may have it, and whether one does is seen from its presence.
         (TrainingRunSpec, "progressDeadlineSeconds"): "{} with spec.training when not given.",
     },
-    longest_items={(KeptCheckpoint, "keptBecause"): 64},
 )
 
 TRAINING_RUN = Resource(

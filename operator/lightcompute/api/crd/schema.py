@@ -35,8 +35,6 @@ class Additions:
     """Lists that are maps, with the key that tells their items apart. Every other list is one value."""
     unwritten: Mapping[FieldKey, str] = field(default_factory=dict)
     """Defaults that stay out of the schema, with what is said instead; `{}` stands for the default."""
-    longest_items: Mapping[FieldKey, int] = field(default_factory=dict)
-    """Bound of the texts in a list, where the model has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +115,6 @@ class _Writer:
         """A list."""
         _bounded(node, "maxItems", path)
         items = self.resolved(node["items"], path)
-        longest = self.side.additions.longest_items.get(key)
-        items = items | {"maxLength": longest} if longest is not None else items
         return {
             "type": "array",
             "maxItems": node["maxItems"],

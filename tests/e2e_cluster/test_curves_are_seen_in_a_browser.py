@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lightcompute.api import TrainingRunStatus
+from lightcompute.api import Phase, TrainingRunStatus
 from support.realnode.browser import Page, page
+from support.realnode.claims import claim
 from support.realnode.commands import program, variables
 from support.realnode.runs import Runs
 
@@ -39,6 +40,15 @@ def test_the_loss_of_a_running_training_is_drawn(
     assert "loss" in text
     # Looking does nothing to what is looked at.
     assert runs.status("curves").phase == "Running"
+
+
+def test_the_curves_of_a_run_that_is_over_are_read_from_its_claim(runs: Runs) -> None:
+    claim(runs.rig, runs.namespace)
+    storage = {"persistentVolumeClaim": {"claimName": "runs"}}
+    runs.order("kept", {"storage": storage}, maxSteps=40, evaluation={"everySteps": 20})
+    runs.until("kept", lambda status: status.phase is Phase.SUCCEEDED)
+    with served(runs, "kept") as address:
+        has_read_curves(address)
 
 
 def reached(status: TrainingRunStatus) -> int:

@@ -248,6 +248,24 @@ class Space:
         uid = self.api.post(self.runs, document, fieldValidation="Strict")["metadata"]["uid"]
         return Run(space=self, name=name, uid=uid)
 
+    def make_claim(self, name: str) -> None:
+        """A claim with its volume, on which nothing lies."""
+        size = {"storage": "1Gi"}
+        common = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
+        volume = {"hostPath": {"path": "/simulated"}, "capacity": size}
+        reference = {"namespace": self.namespace, "name": name}
+        self.api.post(
+            "/api/v1/persistentvolumes",
+            {"metadata": {"name": name}, "spec": {**common, **volume, "claimRef": reference}},
+        )
+        self.api.post(
+            f"/api/v1/namespaces/{self.namespace}/persistentvolumeclaims",
+            {
+                "metadata": {"name": name},
+                "spec": {**common, "resources": {"requests": size}, "volumeName": name},
+            },
+        )
+
     @property
     def errors(self) -> list[Document]:
         """What its operators did not foresee, as they logged it. To kopf, a server that refuses a connection is an error."""

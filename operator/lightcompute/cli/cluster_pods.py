@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
 
 import click
@@ -11,8 +12,12 @@ from lightcompute.api import TrainingRun
 from lightcompute.cli.cluster_target import ClusterTarget
 from lightcompute.cli.target import LogsWanted
 from lightcompute.cli.tensorboard import free_port, told_address
+from lightcompute.kube.faults import NotFound
 from lightcompute.kube.manifests.pod import TENSORBOARD_PORT
+from lightcompute.kube.observed import SeenPod, kept_pod
+from lightcompute.kube.paths import PODS
 from lightcompute.kube.remote import Remote, TrainerPod
+from lightcompute.kube.remote_curves import VIEW_SECONDS, viewing
 from lightcompute.kube.remote_faults import ClusterRefusal
 from lightcompute.kube.remote_forward import forwarding
 from lightcompute.kube.remote_logs import PodLog
@@ -62,53 +67,67 @@ async def _newest(target: ClusterTarget, run: TrainingRun, *, wait: bool) -> int
 
 
 def forward_curves(target: ClusterTarget, run: TrainingRun, port: int) -> int:
-    """Serves TensorBoard of the run's pod at a port of this machine until Ctrl-C or until the pod is gone."""
-    pod = target.ask(_pod_with_curves(target.remote, run))
+    """Serves TensorBoard of the run at a port of this machine until Ctrl-C or until the pod that serves it is gone."""
     try:
-        target.ask(_forward(target.remote, run, pod, free_port(port)))
-    except KeyboardInterrupt:
+        target.ask(_curves(target.remote, run, free_port(port)))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         click.echo("")
     return int(ExitCode.DONE)
 
 
-async def _forward(remote: Remote, run: TrainingRun, pod: TrainerPod, port: int) -> None:
-    seen = pod.seen
+async def _curves(remote: Remote, run: TrainingRun, port: int) -> None:
+    if not run.spec.tensorboard.enabled:
+        raise _no_curves(
+            run.metadata.name, "spec.tensorboard.enabled is false", "true, from the next attempt on"
+        )
+    if any(attempt.is_live for attempt in run.status.attempts):
+        pod = await _pod_with_curves(remote, run)
+        await _forward(remote, pod.seen, port)
+        click.echo(f"The attempt has ended, and TensorBoard with it: {pod.seen.name} is gone.")
+        return
+    _note(
+        f"{run.metadata.name} does not run now. A pod that reads its claim shows its curves, "
+        f"until Ctrl-C and for at most {VIEW_SECONDS // 60} min."
+    )
+    # Whoever is asked to end takes the pod along.
+    asking = asyncio.current_task()
+    assert asking is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asking.cancel)
+    async with viewing(remote, run) as viewer:
+        await _forward(remote, viewer, port)
+    click.echo(f"{viewer.name} is gone. The same command shows the curves again.")
+
+
+async def _forward(remote: Remote, pod: SeenPod, port: int) -> None:
+    """Until `pod` is over or gone."""
     async with forwarding(
         remote.client,
-        namespace=seen.namespace,
-        pod=seen.name,
+        namespace=pod.namespace,
+        pod=pod.name,
         pod_port=TENSORBOARD_PORT,
         port=port,
         note=_note,
     ) as got:
         click.echo(told_address(got))
-        await _end_of(remote, run, pod)
-    click.echo(f"The attempt has ended, and TensorBoard with it: {seen.name} is gone.")
+        await _end_of(remote, pod)
 
 
-async def _end_of(remote: Remote, run: TrainingRun, pod: TrainerPod) -> None:
+async def _end_of(remote: Remote, pod: SeenPod) -> None:
     """Returns when `pod` is over or gone."""
     while True:
-        pods = await remote.pods(run.metadata.uid, pod.seen.owner.attempt)
-        if all(each.seen.uid != pod.seen.uid or each.seen.is_over for each in pods):
+        try:
+            now = kept_pod(await remote.client.get(PODS.named(pod.namespace, pod.name)))
+        except NotFound:
+            return
+        if now.uid != pod.uid or now.is_over:
             return
         await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def _pod_with_curves(remote: Remote, run: TrainingRun) -> TrainerPod:
-    """The first pod of the live attempt. Raises ClusterRefusal that says what is missing."""
+    """The first pod of the live attempt, of which there is one. Raises ClusterRefusal that says what is missing."""
     name = run.metadata.name
-    if not run.spec.tensorboard.enabled:
-        raise _no_curves(
-            name, "spec.tensorboard.enabled is false", "true, from the next attempt on"
-        )
-    live = next((each for each in run.status.attempts if each.is_live), None)
-    if live is None:
-        raise _no_curves(
-            name,
-            f"no live attempt ({run.status.phase})",
-            "one: TensorBoard runs beside the trainer; the events stay where spec.storage is",
-        )
+    live = next(each for each in run.status.attempts if each.is_live)
     pods = await remote.pods(run.metadata.uid, live.number)
     first = next((pod for pod in pods if pod.seen.index == 0 and not pod.seen.is_over), None)
     if first is None:

@@ -136,7 +136,7 @@ def test_it_ends_with_the_pod(serving: Serving, commands: ClusterCommands) -> No
 
 def test_what_is_missing_is_told(commands: ClusterCommands, kubelet: PortKubelet) -> None:
     run = commands.make()
-    assert "no live attempt (Pending)" in commands.call("tensorboard", "baseline").err
+    assert "no attempt yet" in commands.call("tensorboard", "baseline").err
     commands.tell("baseline", running())
     assert "no pod of attempt 1 yet" in commands.call("tensorboard", "baseline").err
     pod_of(commands, run, kubelet.node, sidecar=False)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from lightcompute.api import labels
 from support.played import Scenarios
 from support.run_spaces import Run, Space
 
@@ -176,3 +182,58 @@ def _fail(space: Space, pod: dict[str, Any]) -> None:
     }
     path = f"/api/v1/namespaces/{space.namespace}/pods/{pod['metadata']['name']}/status"
     space.api.patch(path, {"status": status})
+
+
+@scenario
+def the_curves_of_a_run_that_is_over_are_served_from_its_claim_while_somebody_looks(
+    space: Space,
+) -> None:
+    claim = f"curves-{space.namespace}"
+    space.make_claim(claim)
+    storage = {"persistentVolumeClaim": {"claimName": claim}}
+    run = space.submit("curves", {"RUN_SECONDS": 1}, storage=storage)
+    run.in_phase("Succeeded")
+    for asked_to_end in (signal.SIGINT, signal.SIGTERM):
+        with looking(space, "curves") as command:
+            assert command.stdout is not None
+            assert command.stdout.readline().startswith("TensorBoard: http://127.0.0.1:")
+            (viewer,) = viewers(space, "curves")
+            assert [each["name"] for each in viewer["spec"]["containers"]] == ["tensorboard"]
+            command.send_signal(asked_to_end)
+            assert command.wait(30) == 0
+        space.watch.until(lambda: not viewers(space, "curves"), lambda: "a viewer is left", 20)
+    # One whose command was killed goes with the run at the latest.
+    with looking(space, "curves") as command:
+        assert command.stdout is not None
+        command.stdout.readline()
+        command.kill()
+    assert len(viewers(space, "curves")) == 1
+    assert len(run.status["attempts"]) == 1, "a viewer is no child of the run's"
+    run.delete()
+    run.gone()
+    space.watch.until(lambda: not viewers(space, "curves"), lambda: "a viewer is left", 60)
+
+
+def viewers(space: Space, name: str) -> list[dict[str, Any]]:
+    """Pods that serve curves of a run that is over."""
+    marks = f"app.kubernetes.io/component=curves,{labels.RUN_NAME}={name}"
+    pods = f"/api/v1/namespaces/{space.namespace}/pods"
+    found: list[dict[str, Any]] = space.api.get(pods, labelSelector=marks)["items"]
+    return found
+
+
+@contextmanager
+def looking(space: Space, name: str) -> Iterator[subprocess.Popen[str]]:
+    """`lightcompute tensorboard` as a person calls it."""
+    where = ("-n", space.namespace, "--kubeconfig", str(space.cluster.kubeconfig), "--port", "0")
+    with subprocess.Popen(
+        [sys.executable, "-m", "lightcompute", "tensorboard", name, *where],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()

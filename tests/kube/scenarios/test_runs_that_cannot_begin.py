@@ -76,7 +76,7 @@ def a_claim_that_is_missing_is_told_and_found_when_it_is_there(space: Space) -> 
     assert accepted["status"] == "False"
     assert f"The claim {claim} does not exist" in accepted["message"]
     assert run.jobs == []
-    _make_claim(space, claim)
+    space.make_claim(claim)
     # Claims are not watched: it is found at the next resync.
     status = run.in_phase("Succeeded", seconds=90)
     assert condition(status, "Accepted")["status"] == "True"
@@ -103,22 +103,3 @@ def a_quota_that_lets_no_pod_come_to_be_is_told_and_given_up(space: Space) -> No
     assert ends(status)[0] == ("PodRefused", True)
     run.delete()
     run.gone()
-
-
-def _make_claim(space: Space, name: str) -> None:
-    """A claim with its volume."""
-    size = {"storage": "1Gi"}
-    common = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
-    volume = {"hostPath": {"path": "/simulated"}, "capacity": size}
-    reference = {"namespace": space.namespace, "name": name}
-    space.api.post(
-        "/api/v1/persistentvolumes",
-        {"metadata": {"name": name}, "spec": {**common, **volume, "claimRef": reference}},
-    )
-    space.api.post(
-        f"/api/v1/namespaces/{space.namespace}/persistentvolumeclaims",
-        {
-            "metadata": {"name": name},
-            "spec": {**common, "resources": {"requests": size}, "volumeName": name},
-        },
-    )

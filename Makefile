@@ -45,8 +45,9 @@ cluster: .venv/.dev ## Start a real Kubernetes with simulated GPU nodes until Ct
 images: $(PYTHON) ## Build the operator's and the trainer's image with docker, podman or buildah.
 	$(PYTHON) images/build.py $(IMAGES_FLAGS)
 
-test: lint .venv/.testcluster ## Run the linters and every test this machine can run, but for the real node's (make e2e).
+test: lint .venv/.testcluster ## Run the linters and every test this machine can run, at last those with a real node (make e2e).
 	$(PYTEST) -m "not realnode"
+	$(PYTEST) -n 1 tests/e2e_cluster
 
 e2e: .venv/.testcluster ## Run the tests with a real kubelet, real images and Helm: root on Debian, about ten minutes when all is cached.
 	$(PYTEST) -n 1 tests/e2e_cluster

@@ -5,6 +5,7 @@ The order is random: pytest-randomly prints its seed, `--randomly-seed=N` repeat
 """
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 # A thread that waits by spinning takes the core from the one it waits for; measured in docs/log.md.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Started in the background of a script, this process ignores Ctrl-C, and so would every command that a test starts and ends by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Nothing that a test runs may reach for a model hub.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

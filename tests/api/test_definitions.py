@@ -260,3 +260,12 @@ def test_the_model_s_own_description_teaches_families() -> None:
     assert mlp["enum"] == ["GELU", "ReLUSquared", "SwiGLU", "GeGLU"]
     assert all(word in mlp["description"] for word in ("LLaMA", "Gemma", "NeoX"))
     assert set(Model.model_fields) >= {"mlp"}
+
+
+def test_what_one_writer_writes_as_one_value_is_one_value_to_the_server() -> None:
+    spec, status = (schema_of(TRAINING_RUN)["properties"][side] for side in ("spec", "status"))
+    atomic = "x-kubernetes-map-type"
+    assert (status[atomic], spec["properties"]["training"][atomic]) == ("atomic", "atomic")
+    # What people and programs set beside each other is told apart.
+    assert not {atomic} & set(spec)
+    assert not {atomic} & set(spec["properties"]["trainer"])

@@ -27,7 +27,7 @@ from lightcompute.kube.resync import Resync, Told
 from lightcompute.kube.runs import RunStore
 from lightcompute.kube.settings import OperatorSettings
 from lightcompute.kube.startup import Exit
-from lightcompute.kube.work import WorkQueue
+from lightcompute.kube.work import WorkQueue, coalesce_seconds
 from lightcompute.kube.workers import Workers
 from lightcompute.loop import Loop
 from runcontract.faults import ConfigurationFault, Fault
@@ -36,8 +36,6 @@ logger = logging.getLogger(__name__)
 
 SILENT_SECONDS = 210.0
 """A watch that is not heard of for so long, three times what a living one may be silent, is dead."""
-COALESCE_SECONDS = 0.3
-"""From a change of a run's children to the look at it."""
 LAST_LOOKS_SECONDS = 20.0
 """So long the looks under way may take when the process is asked to end."""
 _WATCH_END_SECONDS = 5.0
@@ -126,7 +124,7 @@ class Operator:
 
     def _wake(self, uid: str) -> None:
         """Something of a run's children changed: a start alone is half a dozen such changes, and one look serves them all."""
-        self._queue.add_at(uid, time.monotonic() + COALESCE_SECONDS)
+        self._queue.add_at(uid, time.monotonic() + coalesce_seconds(len(self._queue)))
 
     async def _answer(self) -> int:
         host, port = self._settings.http_host, self._settings.http_port

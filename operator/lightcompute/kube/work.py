@@ -12,6 +12,18 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
+COALESCE_SECONDS = 0.3
+LONGEST_COALESCE_SECONDS = 5.0
+_FOR_EACH_THAT_WAITS = 0.005
+
+
+def coalesce_seconds(waiting: int) -> float:
+    """Time from a change of a run's children to the look at it, when so many keys wait: the more, the longer.
+
+    What waits goes first then, new runs above all, and each of the many that started is looked at once instead of at every change.
+    """
+    return min(COALESCE_SECONDS + waiting * _FOR_EACH_THAT_WAITS, LONGEST_COALESCE_SECONDS)
+
 
 class WorkQueue:
     """First come, first served. A key that is added while it is worked on is worked on once more after that."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lightcompute.kube.work import WorkQueue
+from lightcompute.kube.work import LONGEST_COALESCE_SECONDS, WorkQueue, coalesce_seconds
 
 
 class Clock:
@@ -193,3 +193,15 @@ def test_a_closed_queue_sends_everybody_home() -> None:
         assert await queue.take() is None
 
     run(story())
+
+
+def test_the_more_keys_wait_the_later_changes_of_children_are_looked_at_but_within_seconds() -> (
+    None
+):
+    waits = [coalesce_seconds(waiting) for waiting in (0, 1, 100, 900, 1_000_000)]
+    assert waits == sorted(waits)
+    assert waits[0] == 0.3
+    assert waits[2] < 1
+    assert waits[-1] == LONGEST_COALESCE_SECONDS <= 10, (
+        "half a minute is promised for the whole way"
+    )

@@ -14,7 +14,7 @@ from lightcompute.api.status import (
 )
 from lightcompute.api.trainer import Trainer
 from runcontract.base import document_key
-from runcontract.order import Model
+from runcontract.order import Model, Training
 
 _NAME = Rule(
     holds=f"self.metadata.name.matches({literal(LABEL_PATTERN)})",
@@ -33,6 +33,9 @@ _ADDITIONS = Additions(
         (TrainingRunStatus, "checkpoints"): "name",
         (TrainerStatus, "metrics"): "name",
     },
+    # A training is decided as a whole, and a status is written whole by the operator alone. Their fields, each with its writer, would
+    # be half of the object, and of what an API server spends on each write.
+    whole=frozenset({Training, TrainingRunStatus}),
     unwritten={
         # A default that the server writes would win over the preset.
         **{

@@ -33,6 +33,8 @@ class Additions:
     rules: Mapping[type[BaseModel], tuple[Rule, ...]] = field(default_factory=dict)
     list_keys: Mapping[FieldKey, str] = field(default_factory=dict)
     """Lists that are maps, with the key that tells their items apart. Every other list is one value."""
+    whole: frozenset[type[BaseModel]] = frozenset()
+    """Models that one writer writes as one value: the server remembers who wrote it, and not who wrote each of its fields."""
     unwritten: Mapping[FieldKey, str] = field(default_factory=dict)
     """Defaults that stay out of the schema, with what is said instead; `{}` stands for the default."""
 
@@ -74,6 +76,8 @@ class _Writer:
             key: self.field((model, key), below, f"{path}.{key}" if path else key)
             for key, below in node["properties"].items()
         }
+        if model in self.side.additions.whole:
+            found["x-kubernetes-map-type"] = "atomic"
         return found | _validations(self.side.additions.rules.get(model, ()))
 
     def field(self, key: FieldKey, node: Schema, path: str) -> Schema:

@@ -82,6 +82,20 @@ class Run:
             seconds=seconds,
         )
 
+    def ever_in_phase(self, phase: str, *, seconds: float = _SECONDS) -> Document:
+        """Its status as it was in `phase`, however short that was."""
+
+        def found() -> Document | None:
+            statuses = (
+                change.document.get("status") or {}
+                for change in self.space.watch.changes
+                if change.uid == self.uid
+            )
+            return next((each for each in statuses if each.get("phase") == phase), None)
+
+        status: Document = self.space.watch.until(found, self.told_in_full, seconds)
+        return status
+
     def gone(self, *, seconds: float = _SECONDS) -> None:
         """Returns when there is nothing of it and of its children any more."""
         watch = self.space.watch

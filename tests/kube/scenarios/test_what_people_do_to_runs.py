@@ -91,7 +91,7 @@ def a_run_that_is_deleted_while_it_trains_is_stopped_charged_and_gone(space: Spa
     run = space.submit("deleted", GOES_ON)
     run.in_phase("Running")
     run.delete()
-    status = run.in_phase("Stopped")
+    status = run.ever_in_phase("Stopped")
     assert ends(status) == [("Preempted", False)]
     assert float(status["cost"]["spentUSD"]) > 0
     all_gone(run)

@@ -91,6 +91,11 @@ def test_the_operator_is_told_all_of_the_pool_and_itself(helm: Helm) -> None:
             "pricePerGPUHourUSD": "1.80",
             "gpuResource": "",
         },
+        "trainingClusters": {
+            "enabled": True,
+            "extraGPUTypes": ["TPU-v9"],
+            "allowExecPlugins": True,
+        },
         "operator": {
             "graceSeconds": 60,
             "clockSkewSeconds": 0,
@@ -112,7 +117,7 @@ def test_the_operator_is_told_all_of_the_pool_and_itself(helm: Helm) -> None:
             "gpuType": "A100-40GB",
             "nodeSelector": {"cloud/pool": "a100", "kubernetes.io/os": "linux"},
             "tolerations": [{"key": "nvidia.com/gpu"}, {"key": "spot"}],
-            "pricePerGpuHourUSD": "1.80",
+            "pricePerGPUHourUSD": "1.80",
             "gpuResource": "",
         },
         "trainerImage": f"r/t@{DIGEST}",
@@ -122,6 +127,9 @@ def test_the_operator_is_told_all_of_the_pool_and_itself(helm: Helm) -> None:
         "clockSkewSeconds": 0,
         "requestsPerSecond": 0.5,
         "logReadsPerSecond": 3.0,
+        "trainingClusters": True,
+        "extraGPUTypes": ["TPU-v9"],
+        "allowExecPlugins": True,
         "workers": 8,
         "leaseNamespace": NAMESPACE,
         "leaseName": "lightcompute",
@@ -144,6 +152,7 @@ def test_every_option_of_the_operator_is_given_or_left_on_purpose(helm: Helm) ->
         "watchNamespaces": ["a"],
         "trainerImage": {"pullPolicy": "Never"},
         "pool": {"region": "r", "gpuType": "g", "nodeSelector": {"a": "b"}, "tolerations": ["t"]},
+        "trainingClusters": {"enabled": True, "extraGPUTypes": ["g"], "allowExecPlugins": True},
     }
     given = {word.partition("=")[0] for word in container(helm, everything)["args"][1:]}
     known = {

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 
 from support.helm_chart import NAMESPACE, Helm, of_kind, the
 from support.source import CHECKOUT
@@ -24,6 +25,15 @@ OPERATOR: Rights = {
     "/services": {"get", "create", "delete"},
     "/persistentvolumeclaims": {"get"},
     "/events": {"list", "create", "patch"},
+}
+
+
+CLUSTERS: Rights = {
+    "lightcompute.dev/trainingclusters": {"get", "list", "watch"},
+    "lightcompute.dev/trainingclusters/status": {"update"},
+    "/namespaces": {"get"},
+    "/nodes": {"list", "watch"},
+    "/pods": {"list", "watch"},
 }
 
 
@@ -64,6 +74,35 @@ def test_the_page_for_people_lists_the_same_rights() -> None:
     ours = {name.partition("/")[2]: verbs for name, verbs in OPERATOR.items()}
 
     assert listed == ours | {"leases": {"create", "get", "update"}}
+
+
+def test_what_training_clusters_need_is_given_only_where_they_are_used(helm: Helm) -> None:
+    def more(made: tuple[dict[str, Any], ...]) -> list[Rights]:
+        return [
+            rights(each)
+            for each in made
+            if each["metadata"]["name"].endswith((":clusters", "-kubeconfigs")) and "rules" in each
+        ]
+
+    assert more(helm.render()) == []
+    assert more(helm.render({"trainingClusters": {"enabled": True}})) == [
+        CLUSTERS,
+        {"/secrets": {"get"}},
+    ]
+
+
+def test_the_manifest_for_other_clusters_gives_what_is_asked_for_there_and_no_more() -> None:
+    text = (CHECKOUT / "docs/manifests/worker-cluster.yaml").read_text(encoding="utf-8")
+    roles = [each for each in yaml.safe_load_all(text) if "rules" in each]
+    within, over = (rights(each) for each in roles)
+
+    beside = {name: verbs for name, verbs in OPERATOR.items() if "lightcompute.dev" not in name}
+    listed = {"/configmaps": {"list"}, "/services": {"list"}}
+    expected = {name: verbs | listed.get(name, set()) for name, verbs in beside.items()}
+    assert within == expected | {"/events": {"list"}}
+    assert over == {
+        name: verbs for name, verbs in CLUSTERS.items() if "lightcompute.dev" not in name
+    }
 
 
 def test_with_namespaces_named_it_may_do_so_in_them_alone(helm: Helm) -> None:

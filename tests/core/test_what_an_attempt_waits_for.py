@@ -148,17 +148,36 @@ def test_a_stop_is_told_with_its_cause_until_it_is_done() -> None:
 
 
 @pytest.mark.parametrize(("child", "seconds"), [(NO_POD, 180), (NO_IMAGE, 180)])
-def test_what_could_not_begin_counts_and_is_tried_again_after_a_back_off(
+def test_what_could_not_begin_is_free_and_its_place_is_left_alone_for_a_while(
     child: dict[str, Any], seconds: int
 ) -> None:
-    stopped = decide(a_snapshot(starting(), a_child(**child), now=at(seconds)))
+    reserved = decide(a_snapshot(a_run(), now=at(0)))
+    run = a_run().with_status(reserved.status)
+    stopped = decide(a_snapshot(run, a_child(**child), now=at(seconds)))
     run = a_run().with_status(stopped.status)
     decision = decide(a_snapshot(run, now=at(seconds + 2)))
     attempt = decision.status.attempts[0]
-    assert (attempt.reason, attempt.counts) == (child["waiting_reason"], True)
-    assert decision.reason == Reason.BACKING_OFF
-    assert decision.status.restarts_count_towards_max == 1
-    assert child["waiting"] in decision.message
+    assert (attempt.reason, attempt.counts) == (child["waiting_reason"], False)
+    assert decision.reason == Reason.WAITING_FOR_PLACE
+    assert decision.status.restarts_count_towards_max == 0
+    [candidate] = decision.status.placement.candidates
+    assert candidate.reason == child["waiting_reason"]
+    assert child["waiting"] in candidate.message
+
+
+@pytest.mark.parametrize(("child", "seconds"), [(NO_POD, 180), (NO_IMAGE, 180)])
+def test_after_a_place_where_it_could_not_begin_the_next_one_is_tried_at_once(
+    child: dict[str, Any], seconds: int
+) -> None:
+    reserved = decide(a_snapshot(a_run(), offers=BOTH, now=at(0)))
+    run = a_run().with_status(reserved.status)
+    stopped = decide(a_snapshot(run, a_child(**child), offers=BOTH, now=at(seconds)))
+    run = a_run().with_status(stopped.status)
+    decision = decide(a_snapshot(run, offers=BOTH, now=at(seconds + 2)))
+    first, second = decision.status.attempts
+    assert decision.reason == Reason.ATTEMPT_STARTING
+    assert second.place != first.place
+    assert decision.status.placement.waiting_since == at(0), "one search, with one deadline"
 
 
 def given_up(run: RunBuilder, *, now: float, offers: Any = BOTH) -> tuple[RunBuilder, Decision]:

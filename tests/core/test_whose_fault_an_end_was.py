@@ -132,13 +132,16 @@ def test_any_code_but_zero_of_a_program_without_contract_is_an_error_that_counts
     assert (attempt.reason, attempt.counts) == (Reason.INTERNAL_ERROR, True)
 
 
-@pytest.mark.parametrize("reason", [Reason.HANG, Reason.IMAGE_UNAVAILABLE, Reason.POD_REFUSED])
+@pytest.mark.parametrize(
+    ("reason", "counts"),
+    [(Reason.HANG, True), (Reason.IMAGE_UNAVAILABLE, False), (Reason.POD_REFUSED, False)],
+)
 @pytest.mark.parametrize("end", [{"exit_code": 13}, {"signal": 9}, GONE])
-def test_what_was_stopped_for_a_failure_of_its_own_counts_by_that_reason(
-    reason: Reason, end: dict[str, Any]
+def test_what_was_stopped_for_a_failure_ends_by_that_reason_and_counts_if_it_was_its_own(
+    reason: Reason, counts: bool, end: dict[str, Any]
 ) -> None:
     attempt = ended(end, stop_reason=reason.value, message="why it was stopped")
-    assert (attempt.reason, attempt.counts) == (reason, True)
+    assert (attempt.reason, attempt.counts) == (reason, counts)
     assert attempt.message.startswith("why it was stopped; ")
 
 

@@ -145,9 +145,9 @@ SCENARIOS = {
     "no image for long, then mended": Scenario(
         obstacle=NO_IMAGE, deeds=((250, World.mend),), attempts=2
     ),
-    "no image ever": Scenario(obstacle=NO_IMAGE, ends=Phase.FAILED, attempts=4),
+    "no image ever": Scenario(obstacle=NO_IMAGE, ends=Phase.FAILED, attempts=6),
     "refused by its place, then mended": Scenario(obstacle=NO_POD, deeds=((60, World.mend),)),
-    "refused by its place for ever": Scenario(obstacle=NO_POD, ends=Phase.FAILED, attempts=4),
+    "refused by its place for ever": Scenario(obstacle=NO_POD, ends=Phase.FAILED, attempts=6),
     "edited while it waits for a place": Scenario(
         obstacle=NO_ROOM,
         deeds=((30, lambda w: w.edit(placement={"priority": 1})), (60, World.mend)),
@@ -278,8 +278,8 @@ def test_the_reason_of_every_stop_is_told_in_the_attempt() -> None:
     assert told["lost with its machine"] == [Reason.NODE_LOST, Reason.COMPLETED]
     assert told["memory ran out, as the place says"] == [Reason.OUT_OF_MEMORY, Reason.COMPLETED]
     assert told["waits for a place in vain"] == [Reason.NEVER_STARTED] * 2
-    assert told["no image ever"] == [Reason.IMAGE_UNAVAILABLE] * 4
-    assert told["refused by its place for ever"] == [Reason.POD_REFUSED] * 4
+    assert told["no image ever"] == [Reason.IMAGE_UNAVAILABLE] * 6
+    assert told["refused by its place for ever"] == [Reason.POD_REFUSED] * 6
     assert told["hang"] == [Reason.HANG, Reason.COMPLETED]
     assert told["out of memory once"] == [Reason.OUT_OF_MEMORY, Reason.COMPLETED]
     assert told["budget stop"] == [Reason.TIME_OVER]

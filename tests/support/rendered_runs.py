@@ -6,8 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from lightcompute.api.training_run import TrainingRun
 from lightcompute.core.decision import StartAttempt
 from lightcompute.kube.manifests import Manifests, manifests_of
+from lightcompute.kube.pools import Home, pool_of_settings
 from lightcompute.kube.settings import OperatorSettings, PoolSettings
 from lightcompute.kube.settings import Toleration as PoolToleration
 from lightcompute.testing.builders import RunBuilder, a_place, a_run
@@ -47,7 +49,15 @@ def rendered(
     run: RunBuilder, *, start: StartAttempt = START, settings: OperatorSettings = SETTINGS
 ) -> Manifests:
     """The children of an attempt of `run`."""
-    return manifests_of(run.build(), start, settings)
+    return manifests_in_own_cluster(run.build(), start, settings)
+
+
+def manifests_in_own_cluster(
+    run: TrainingRun, start: StartAttempt, settings: OperatorSettings
+) -> Manifests:
+    """The children of an attempt beside its run, on the nodes that the operator's options name."""
+    pool = pool_of_settings(settings.pool)
+    return manifests_of(run, start, settings, pool=pool, home=Home())
 
 
 def pod_of(run: RunBuilder, **parts: Any) -> Document:

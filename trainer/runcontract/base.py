@@ -16,8 +16,8 @@ FIELD_FAULTS = "field_faults"
 
 
 def document_key(name: str) -> str:
-    """The key in a document of the field `name`: camelCase, with `USD` as the word is written."""
-    key = to_camel(name)
+    """The key in a document of the field `name`: camelCase, with `USD` and, not at its beginning, `GPU` as the words are written."""
+    key = to_camel(name).replace("Gpu", "GPU")
     return f"{key[:-3]}USD" if key.endswith("Usd") else key
 
 

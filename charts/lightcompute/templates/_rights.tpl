@@ -39,6 +39,27 @@
   verbs: [list, create, patch]
 {{- end -}}
 
+{{/* What TrainingClusters need beside that, over the whole cluster. */}}
+{{- define "lightcompute.clusterRights" -}}
+# Which clusters there are.
+- apiGroups: [lightcompute.dev]
+  resources: [trainingclusters]
+  verbs: [get, list, watch]
+# What is seen of them is told.
+- apiGroups: [lightcompute.dev]
+  resources: [trainingclusters/status]
+  verbs: [update]
+# Which cluster this is: the UID of a namespace that every cluster has.
+- apiGroups: [""]
+  resources: [namespaces]
+  resourceNames: [kube-system]
+  verbs: [get]
+# What is free in this cluster, where it is a place for runs itself.
+- apiGroups: [""]
+  resources: [nodes, pods]
+  verbs: [list, watch]
+{{- end -}}
+
 {{/* Marks the roles by which another release sees that somebody looks after a namespace. */}}
 {{- define "lightcompute.mark" -}}
 lightcompute.dev/operator: looks-after-runs

@@ -68,6 +68,14 @@ class ConditionType(_Word):
     TARGET_MET = "TargetMet", "Did it reach the loss that spec.training.target names?"  # fmt: skip
 
 
+class ClusterConditionType(_Word):
+    """The questions that the status of a TrainingCluster answers."""
+
+    ACCEPTED = "Accepted", "Can the cluster be used as written?"
+    REACHABLE = "Reachable", "Does it answer, and may we do there what we have to?"
+    POOLS_MATCH = "PoolsMatch", "Does each pool have nodes, and each node one pool?"  # fmt: skip
+
+
 class Reason(_Word):
     """Why: the CamelCase word in conditions, attempts, candidates and events."""
 
@@ -106,6 +114,38 @@ class Reason(_Word):
         "ClusterNotAllowed",
         "placement.clusters does not name the place's cluster.",
     )
+    NAMESPACE_NOT_ALLOWED = (
+        "NamespaceNotAllowed",
+        "allowedNamespaces of the TrainingCluster does not name the run's namespace.",
+    )
+    CLUSTER_UNREACHABLE = (
+        "ClusterUnreachable",
+        "The cluster does not answer now. What runs there is charged on, and is not moved before it is certainly over.",
+    )
+    CLUSTER_UNKNOWN = (
+        "ClusterUnknown",
+        "There is no TrainingCluster of the name that the attempt was placed into. Apply it again: what runs there is found again.",
+    )
+    CLAIM_ELSEWHERE = (
+        "ClaimElsewhere",
+        "The run has trained in another cluster, and its checkpoints are on a claim there; here it would begin anew.",
+    )
+    CLAIM_MISSING = (
+        "ClaimMissing",
+        "A claim that the run names does not exist in the namespace that it would be placed into.",
+    )
+    TOO_LARGE = (
+        "TooLarge",
+        "The pool is too small for the run, even with nothing else in it and grown to maxNodes.",
+    )
+    QUEUED_BEHIND = (
+        "QueuedBehind",
+        "What is free there is kept for a run with more priority, or as much that has waited longer.",
+    )
+    STOCKED_OUT = (
+        "StockedOut",
+        "Another run of no smaller size found a short time ago that the pool takes nothing in, whatever its numbers say.",
+    )
     PRICE_TOO_HIGH = (
         "PriceTooHigh",
         "The place costs more for an hour than placement.maxHourlyPriceUSD.",
@@ -116,15 +156,19 @@ class Reason(_Word):
     )
     IMAGE_UNAVAILABLE = (
         "ImageUnavailable",
-        "The place cannot fetch the trainer's image: check its name, its registry and the secret to pull it with. It counts as a restart when the attempt is given up.",
+        "The place cannot fetch the trainer's image: check its name, its registry and the secret to pull it with. The attempt is given up after a while and another place is tried.",
     )
     POD_REFUSED = (
         "PodRefused",
-        "The place does not create or configure the processes: a Secret, a claim, a quota or a rule of its own stands against them. It counts as a restart when the attempt is given up.",
+        "The place does not create or configure the processes: a Secret, a claim, a quota or a rule of its own stands against them. The attempt is given up after a while and another place is tried.",
     )
     PRE_RUNNING_DEADLINE_EXCEEDED = (
         "PreRunningDeadlineExceeded",
         "No place was found within placement.preRunningDeadlineSeconds. Allow more places or a longer time.",
+    )
+    PLACE_REMOVED = (
+        "PlaceRemoved",
+        "The pool that the attempt was recorded for is not offered any more; it is given up before it began.",
     )
     BACKING_OFF = (
         "BackingOff",
@@ -239,6 +283,63 @@ class Reason(_Word):
     BUDGET_EXHAUSTED = (
         "BudgetExhausted",
         "The cap is reached but for the reserve. Raise budget.limitUSD to go on from the last checkpoint.",
+    )
+
+    # Clusters
+    CLUSTER_ACCEPTED = "ClusterAccepted", "The cluster can be used as written."
+    CLUSTER_REFUSED = (
+        "ClusterRefused",
+        "The TrainingCluster has a fault that its schema cannot tell. Nothing is placed there until it is mended as the message says.",
+    )
+    UNKNOWN_GPU_TYPE = (
+        "UnknownGPUType",
+        "A pool names a GPU type that is not known. Mend it, or add the name with the operator's option --extra-gpu-type.",
+    )
+    CLUSTER_ANSWERS = "ClusterAnswers", "The cluster answers, and its nodes and pods are known."
+    CLUSTER_SYNCING = (
+        "ClusterSyncing",
+        "The cluster answers; what is in it is being listed for the first time.",
+    )
+    NO_ANSWER = (
+        "NoAnswer",
+        "The API server of the cluster does not answer. Check the address in the kubeconfig, the network and the server.",
+    )
+    SECRET_MISSING = (
+        "SecretMissing",
+        "The Secret with the kubeconfig, or its key, does not exist in the operator's namespace, or may not be read.",
+    )
+    KUBECONFIG_INVALID = (
+        "KubeconfigInvalid",
+        "The kubeconfig in the Secret cannot be used: the message says what is wrong with it.",
+    )
+    EXEC_REFUSED = (
+        "ExecRefused",
+        "The kubeconfig wants a program to be run for its credentials. Use a token or a certificate, or switch --allow-exec-plugins on.",
+    )
+    CERTIFICATE_INVALID = (
+        "CertificateInvalid",
+        "The certificate of the API server is not signed by the authority in the kubeconfig, or is for another name.",
+    )
+    CREDENTIALS_REFUSED = (
+        "CredentialsRefused",
+        "The API server does not know the credentials: a token has expired or was revoked. Renew the Secret.",
+    )
+    RIGHTS_MISSING = (
+        "RightsMissing",
+        "The account may not do what is needed there; docs/operations.md has the manifest with all rights.",
+    )
+    CLUSTER_REPLACED = (
+        "ClusterReplaced",
+        "The kubeconfig leads to another cluster than before. Give another cluster another TrainingCluster, or delete this one first when nothing runs in it.",
+    )
+    POOLS_MATCH = "PoolsMatch", "Each pool has nodes, and each node one pool."
+    POOLS_OVERLAP = (
+        "PoolsOverlap",
+        "Nodes match the selectors of two pools; they are counted for the first of them. Make the selectors exclude each other.",
+    )
+    POOL_EMPTY = (
+        "PoolEmpty",
+        "No node matches the selector of a pool, and the pool does not grow. Check the labels of the nodes.",
     )
 
     # What came out

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
+from lightcompute.cli.cluster_pools import pool_rows
 from lightcompute.cli.cluster_run import ClusterRun
-from lightcompute.cli.target import Listed, Sight, Whereabouts
+from lightcompute.cli.target import Listed, PoolRow, Sight, Whereabouts
 from lightcompute.kube.client import Document
 from lightcompute.kube.reading import Unreadable, read_run
 from lightcompute.kube.remote import Remote
@@ -56,6 +57,10 @@ class ClusterTarget:
             self._listed(each) for each in self.ask(self.remote.documents(everywhere=everywhere))
         ]
         return tuple(sorted(found, key=lambda each: (each.namespace, each.name)))
+
+    def pools(self) -> tuple[PoolRow, ...]:
+        """Of all TrainingClusters."""
+        return tuple(pool_rows(self.ask(self.remote.clusters())))
 
     def none_yet(self) -> str:
         """Where one comes from."""

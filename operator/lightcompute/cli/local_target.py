@@ -11,8 +11,9 @@ import click
 
 from lightcompute.api import Phase, TrainingRun
 from lightcompute.cli.local_logs import print_logs
-from lightcompute.cli.target import Account, Halt, Listed, LogsWanted, Rows, Sight
+from lightcompute.cli.target import Account, Halt, Listed, LogsWanted, PoolRow, Rows, Sight
 from lightcompute.local import records
+from lightcompute.local.backend import local_place
 from lightcompute.local.folder import RunFolder, Runs, controlling, runs_root
 from lightcompute.local.progress import newest_progress
 from lightcompute.local.removal import remove
@@ -37,6 +38,12 @@ class LocalTarget:
         """All runs; this machine has no namespaces."""
         assert not everywhere, "all namespaces means the cluster"
         return tuple(_listed(folder) for folder in self._runs.all())
+
+    def pools(self) -> tuple[PoolRow, ...]:
+        """This machine, and how many runs are alive on it."""
+        sights = [listed.sight for listed in self.listed(everywhere=False)]
+        alive = sum(sight is not None and sight.is_live for sight in sights)
+        return (PoolRow(place=local_place(), runs=alive),)
 
     def none_yet(self) -> str:
         """Where one comes from."""

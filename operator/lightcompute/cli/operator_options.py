@@ -20,6 +20,7 @@ NAMES = {
     "name": "pool_name",
     "namespaces": "namespace",
     "tolerations": "toleration",
+    "extra_gpu_types": "extra_gpu_type",
 }
 """Options that are not called like their field: those that are repeated, and those that would say too little."""
 _METAVARS = {"node_selector": "LABEL=VALUE", "tolerations": "KEY"}
@@ -34,6 +35,7 @@ def settings_options(function: _Function) -> _Function:
             option,
             type=_type(field),
             multiple=_is_repeated(field),
+            is_flag=field.annotation is bool,
             metavar=_METAVARS.get(name),
             help=_help(field),
             envvar=f"{VARIABLES}{option.upper()}",
@@ -80,6 +82,8 @@ def _is_repeated(field: FieldInfo) -> bool:
 
 def _type(field: FieldInfo) -> click.ParamType[Any] | None:
     # Money is an int inside and a decimal text outside, which its model reads.
+    if field.annotation is bool:
+        return click.BOOL
     if field.annotation is int and "USD" not in str(field.alias):
         return click.INT
     return click.FLOAT if field.annotation is float else click.STRING

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from lightcompute.api import TrainingRun
+from lightcompute.api.money import MicroUSD
+from lightcompute.api.status import Place
 from lightcompute.cli.view import RunView, view_of
 from lightcompute.core.progress import Progress
 from runcontract.faults import ConfigurationFault, Fault
@@ -81,6 +83,20 @@ class Listed:
     namespace: str
     name: str
     sight: Sight | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolRow:
+    """A pool in a list; None for what is not counted."""
+
+    place: Place
+    gpus: int | None = None
+    free: int | None = None
+    reserved: int | None = None
+    runs: int = 0
+    price_per_gpu_hour: MicroUSD | None = None
+    state: str = "ok"
+    """`ok`, or the reason why nothing can be placed there, or what is wrong with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +168,9 @@ class Target(Protocol):
 
     def listed(self, *, everywhere: bool) -> tuple[Listed, ...]:
         """All of them by name; of all namespaces with `everywhere`."""
+
+    def pools(self) -> tuple[PoolRow, ...]:
+        """The places that runs may go to."""
 
     def none_yet(self) -> str:
         """What is said where there are none."""

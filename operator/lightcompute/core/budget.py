@@ -25,6 +25,8 @@ MINIMUM_USEFUL_SECONDS = 30
 """An attempt that may not run for so long is not started: it would pay for loading and saving only."""
 LONGEST_SECONDS = 10 * 365 * 86_400
 """No deadline is later than in ten years: next to nothing an hour would else pay beyond the end of the calendar."""
+LATEST_START_SECONDS = 120
+"""So long after it was recorded, a request to create an attempt that got no answer may still take effect."""
 STOP_EARLY_SECONDS = 5
 """So much sooner than its place would end it, the trainer has saved and left by itself."""
 RENEWAL_SLICE_SECONDS = 60
@@ -113,9 +115,14 @@ def end_time(attempt: Attempt) -> datetime | None:
 
 
 def certain_end(attempt: Attempt, terms: Terms) -> datetime | None:
-    """When the live `attempt` is certainly gone, seen or unseen; None where no deadline is kept."""
-    end = end_time(attempt)
-    return None if end is None else end + terms.overrun
+    """When the live `attempt` is certainly gone, seen or unseen; None where no deadline is kept.
+
+    One that was never seen to start has at its place, if it is there at all, a deadline that counts from its creation.
+    """
+    if attempt.deadline_seconds is None:
+        return None
+    start = attempt.start_time or attempt.reserved_time + timedelta(seconds=LATEST_START_SECONDS)
+    return start + timedelta(seconds=attempt.deadline_seconds) + terms.overrun
 
 
 def reserved(attempt: Attempt, terms: Terms, now: datetime) -> MicroUSD:

@@ -28,11 +28,11 @@ _CANNOT_BEGIN = frozenset({Reason.IMAGE_UNAVAILABLE, Reason.POD_REFUSED})
 
 
 def an_attempt_that_cannot_begin_is_given_up(facts: Facts) -> Verdict | None:
-    """Its image cannot be fetched, or its place refuses its processes: what waits there for long is counted as failed."""
+    """Its image cannot be fetched, or its place refuses its processes: another place is tried, and what waited there was paid for."""
     live, waits = facts.live, waiting(facts)
     if live is None or waits is None or waits.reason not in _CANNOT_BEGIN:
         return None
-    if facts.now < begin_due(live):
+    if facts.now < begin_due(facts, live):
         return None
     told = f"attempt {live.number} did not begin on {live.place} within {CANNOT_BEGIN_SECONDS} s"
     return stop(facts, live, waits.reason, f"{told}: {waits.words}")
@@ -61,6 +61,9 @@ def a_recorded_attempt_is_started(facts: Facts) -> Verdict | None:
         return None
     if facts.snapshot.faults and not facts.seen:  # recorded under a spec that is no more
         return stop(facts, live, Reason.SPEC_REFUSED, " ".join(facts.snapshot.faults))
+    offers = facts.snapshot.offers
+    if not facts.seen and offers and all(offer.place != live.place for offer in offers):
+        return stop(facts, live, Reason.PLACE_REMOVED, f"{live.place} is not offered any more")
     start = StartAttempt(
         attempt=live.number,
         place=live.place,
@@ -87,16 +90,18 @@ def _next_look(facts: Facts, live: Attempt, waits: Waiting | None) -> datetime:
     """
     if not facts.seen:
         return facts.now + timedelta(seconds=SOON_SECONDS)
-    dues = [_placement_due(facts, live), begin_due(live)]
+    dues = [_placement_due(facts, live), begin_due(facts, live)]
     if waits is None or waits.reason is Reason.ATTEMPT_STARTING:
         dues.append(facts.now + timedelta(seconds=ASK_SECONDS))
     ahead = [due for due in dues if due > facts.now]
     return min(ahead, default=facts.now + timedelta(seconds=SOON_SECONDS))
 
 
-def begin_due(live: Attempt) -> datetime:
-    """Until when what keeps `live` from beginning may be mended."""
-    return (live.start_time or live.reserved_time) + timedelta(seconds=CANNOT_BEGIN_SECONDS)
+def begin_due(facts: Facts, live: Attempt) -> datetime:
+    """Until when what keeps `live` from beginning may be mended; no try goes on beyond the end of the search that it began in."""
+    due = (live.start_time or live.reserved_time) + timedelta(seconds=CANNOT_BEGIN_SECONDS)
+    end = search_end(facts)
+    return min(due, end) if live.reserved_time < end else due
 
 
 def _placement_due(facts: Facts, live: Attempt) -> datetime:

@@ -17,6 +17,8 @@ from lightcompute.core.snapshot import ChildState
 from lightcompute.core.text import clock
 from lightcompute.core.verdict import SOON_SECONDS, Verdict, await_stop, stop
 
+OWED_AFTER_SECONDS = 600
+"""So long a deleted run waits for the end of an attempt in a cluster that cannot be reached."""
 _GONE = frozenset({ChildState.EXITED, ChildState.VANISHED})
 _ALIVE = frozenset({ChildState.PENDING, ChildState.RUNNING})
 
@@ -59,7 +61,9 @@ def a_deleted_run_is_stopped_then_let_go(facts: Facts) -> Verdict | None:
         return None
     live = facts.live
     if live is not None:
-        return _leaving(facts, live, Reason.RUN_DELETED, "the run is being deleted")
+        return _owed(facts, live) or _leaving(
+            facts, live, Reason.RUN_DELETED, "the run is being deleted"
+        )
     spent = show_usd(total_cost(facts.status, facts.now))
     delete = facts.run.spec.checkpoints.when_deleted == "Delete"
     return Verdict(
@@ -68,6 +72,25 @@ def a_deleted_run_is_stopped_then_let_go(facts: Facts) -> Verdict | None:
         message=f"nothing of it runs any more; it cost {spent}; checkpoints are {'deleted' if delete else 'kept'}",
         status=facts.status,
         actions=(*releases(facts), LetGo(delete_checkpoints=delete)),
+    )
+
+
+def _owed(facts: Facts, live: Attempt) -> Verdict | None:
+    """A cluster that stays away never holds a deletion for ever: what may be left there is noted as owed."""
+    asked, child = facts.run.metadata.deletion_timestamp, facts.child
+    if asked is None or child is None or child.state is not ChildState.UNKNOWN:
+        return None
+    if live.stop_time is None or facts.now < asked + timedelta(seconds=OWED_AFTER_SECONDS):
+        return None
+    spent = show_usd(total_cost(facts.status, facts.now))
+    delete = facts.run.spec.checkpoints.when_deleted == "Delete"
+    return Verdict(
+        phase=facts.status.phase,
+        reason=Reason.RUN_DELETED,
+        message=f"attempt {live.number} could not be seen to leave {live.place} within {OWED_AFTER_SECONDS} s; it cost {spent} so far, "
+        "and is removed from there when the cluster can be reached",
+        status=facts.status,
+        actions=(LetGo(delete_checkpoints=delete, owed_attempt=live.number),),
     )
 
 

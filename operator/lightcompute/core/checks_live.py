@@ -17,8 +17,8 @@ from lightcompute.core.decision import Action, RenewDeadline
 from lightcompute.core.facts import Facts
 from lightcompute.core.ledger import total_cost, total_held
 from lightcompute.core.revise import revised
-from lightcompute.core.snapshot import ChildState
-from lightcompute.core.text import clock, span
+from lightcompute.core.snapshot import Child, ChildState
+from lightcompute.core.text import clock, cut, span
 from lightcompute.core.verdict import SOON_SECONDS, Verdict, await_stop, stop
 from lightcompute.core.waiting import waiting
 
@@ -128,20 +128,24 @@ def a_live_attempt_goes_on(facts: Facts) -> Verdict | None:
     if kept is not None and live.deadline_seconds not in {None, kept}:
         assert live.deadline_seconds is not None
         actions = (RenewDeadline(attempt=live.number, deadline_seconds=live.deadline_seconds),)
-    unseen = child is not None and child.state is ChildState.UNKNOWN
     waits = waiting(facts)
-    times = (end_time(live), _next_listening(facts), begin_due(live) if waits else None)
+    times = (end_time(live), _next_listening(facts), begin_due(facts, live) if waits else None)
     return Verdict(
         phase=Phase.STARTING if waits is not None else Phase.RUNNING,
-        reason=waits.reason if waits is not None else Reason.ATTEMPT_RUNNING,
-        message=waits.message if waits is not None else _running(live, unseen=unseen),
+        reason=waits.reason if waits is not None else _why_unseen(child),
+        message=waits.message if waits is not None else _running(live, child),
         status=facts.status,
         actions=actions,
         look_again_at=min((time for time in times if time and time > facts.now), default=None),
     )
 
 
-def _running(live: Attempt, *, unseen: bool) -> str:
+def _why_unseen(child: Child | None) -> Reason:
+    unseen = child is not None and child.state is ChildState.UNKNOWN
+    return (child.waiting_reason if unseen and child else None) or Reason.ATTEMPT_RUNNING
+
+
+def _running(live: Attempt, child: Child | None) -> str:
     since = clock(live.start_time) if live.start_time is not None else "now"
     text = f"attempt {live.number} runs on {live.place} since {since}"
     rate, end = rate_of(live), end_time(live)
@@ -149,7 +153,10 @@ def _running(live: Attempt, *, unseen: bool) -> str:
         text += f" at {show_usd(rate)} an hour"
     if end is not None:
         text += f", until {clock(end)} at most"
-    return f"{text}; it cannot be seen now, and is charged on" if unseen else text
+    if child is None or child.state is not ChildState.UNKNOWN:
+        return text
+    why = cut(" ".join(child.waiting.split()), 400)
+    return f"{text}; it cannot be seen now, and is charged on{why and ': '}{why}"
 
 
 def _hang_time(facts: Facts) -> datetime | None:

@@ -15,7 +15,7 @@ from lightcompute.core.checks_end import releases
 from lightcompute.core.decision import StartAttempt
 from lightcompute.core.facts import Facts, stop_after
 from lightcompute.core.ledger import folded_attempts, total_cost
-from lightcompute.core.placement import Round, look_for_place
+from lightcompute.core.placement import PASSING, Round, look_for_place
 from lightcompute.core.revise import revised
 from lightcompute.core.search import (
     next_try,
@@ -193,7 +193,7 @@ def _what_was_tried(found: Round) -> str:
     counts = ", ".join(
         f"{sum(each.reason == reason for each in found.candidates)} {reason}" for reason in reasons
     )
-    full = (each for each in found.candidates if each.reason == Reason.NO_CAPACITY and each.message)
+    full = (each for each in found.candidates if each.reason in PASSING and each.message)
     first = next((f"; {each.place}: {each.message}" for each in full), "")
     return f"{len(found.candidates)} places looked at: {counts}{first}"
 

@@ -63,6 +63,8 @@ class LetGo:
     """Remove our finalizer: nothing of a deleted run is left. Its checkpoints go when `delete_checkpoints` is set."""
 
     delete_checkpoints: bool
+    owed_attempt: int | None = None
+    """An attempt in a cluster that cannot be reached: its place notes the debt first, and removes it when it can."""
 
 
 Action = StartAttempt | StopAttempt | RenewDeadline | ReleaseAttempt | DeleteRun | LetGo

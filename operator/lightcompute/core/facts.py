@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from lightcompute.api.reasons import FINISHED, Phase, Reason
+from lightcompute.api.reasons import FINISHED, Phase
 from lightcompute.api.status import Attempt, AttemptState, TrainingRunStatus
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.core import report
@@ -22,7 +22,7 @@ from lightcompute.core.budget import (
     worth_moving,
 )
 from lightcompute.core.ledger import attempt_held, closed, opened, repriced
-from lightcompute.core.retry import FRUITFUL_SECONDS, Follows, judge, wait_before_next
+from lightcompute.core.retry import FRUITFUL_SECONDS, NOT_HONOURED, Follows, judge, wait_before_next
 from lightcompute.core.revise import revised
 from lightcompute.core.snapshot import Child, ChildState, Snapshot
 from lightcompute.core.text import cut
@@ -93,7 +93,7 @@ def establish(snapshot: Snapshot) -> Facts:
     status = revised(status, attempts=(*status.attempts[:-1], after))
     status = _with_deadline(status, snapshot) if after.is_live else _with_end(status, snapshot)
     if after.start_time is not None:
-        status = _with_first_start(status, after)
+        status = _with_first_start(status, after, snapshot.child(after.number))
     status = report.told(status, snapshot)
     ended = None if after.is_live else status.attempts[-1]
     return Facts(snapshot=snapshot, status=status, ended=ended, reopened=reopened)
@@ -145,7 +145,9 @@ def _unseen(attempt: Attempt, snapshot: Snapshot) -> Attempt:
     end = certain_end(attempt, terms_of(snapshot))
     if end is None or snapshot.now < end:
         return attempt
-    gone = Child(attempt=attempt.number, state=ChildState.VANISHED, end_time=end)
+    # Whether one that was never seen to start did so is not known: the cap holds in either case only if it is charged.
+    start = attempt.start_time or attempt.reserved_time
+    gone = Child(attempt=attempt.number, state=ChildState.VANISHED, start_time=start, end_time=end)
     return _ended(attempt, gone, snapshot)
 
 
@@ -214,10 +216,12 @@ def _with_end(status: TrainingRunStatus, snapshot: Snapshot) -> TrainingRunStatu
     )
 
 
-def _with_first_start(status: TrainingRunStatus, attempt: Attempt) -> TrainingRunStatus:
+def _with_first_start(
+    status: TrainingRunStatus, attempt: Attempt, child: Child | None
+) -> TrainingRunStatus:
     status = revised(status, start_time=status.start_time or attempt.start_time)
-    if attempt.stop_reason == Reason.NO_CAPACITY:
-        return status  # it was taken in when it had been given up: the search for a place goes on
+    if attempt.stop_reason in NOT_HONOURED or (child is not None and child.waiting):
+        return status  # it was given up, or has not begun where it was taken in: the search for a place goes on
     return revised(status, placement=revised(status.placement, waiting_since=None))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lightcompute.api.money import show_usd
-from lightcompute.api.reasons import Reason
-from lightcompute.api.status import MAX_CANDIDATES, Candidate
+from lightcompute.api.reasons import Reason, known_reason
+from lightcompute.api.status import MAX_CANDIDATES, Attempt, Candidate, Place
 from lightcompute.core.budget import (
     left_of,
     paid_seconds,
@@ -17,13 +17,26 @@ from lightcompute.core.search import retry_time, search_end, tried_in_vain, was_
 from lightcompute.core.snapshot import Offer
 from lightcompute.core.text import clock, cut
 
+PASSING = (
+    Reason.NO_CAPACITY,
+    Reason.QUEUED_BEHIND,
+    Reason.STOCKED_OUT,
+    Reason.CLUSTER_UNREACHABLE,
+    Reason.IMAGE_UNAVAILABLE,
+    Reason.POD_REFUSED,
+)
+"""Reasons that pass by themselves, or by what others do: a place that has one of them is worth waiting for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
     """One look at all places."""
 
     candidates: tuple[Candidate, ...]
+    """Each of them, best first; no more than a status has room for."""
     chosen: Offer | None
+    takers: tuple[Place, ...] = ()
+    """Every place that would take the run now, best first: the chosen one, and those that are not preferred."""
 
     def count(self, reason: Reason) -> int:
         """How many places have `reason`."""
@@ -33,19 +46,22 @@ class Round:
     def only_money_is_missing(self) -> bool:
         """Whether some place would do but for its price, and none but for its price could be waited for."""
         unaffordable = self.count(Reason.BUDGET_TOO_SMALL)
-        return unaffordable > 0 and self.count(Reason.NO_CAPACITY) == 0 and self.chosen is None
+        return unaffordable > 0 and not any(map(self.count, PASSING)) and self.chosen is None
 
 
 def look_for_place(facts: Facts) -> Round:
     """Every offer, judged; the first that passes is chosen."""
     chosen: Offer | None = None
     candidates: list[Candidate] = []
+    takers: list[Place] = []
     for offer in sorted(facts.snapshot.offers, key=lambda offer: _rank(facts, offer)):
         reason, message = _refusal(facts, offer) or (Reason.CHOSEN, "")
         if reason is Reason.CHOSEN and chosen is not None:
             reason, message = Reason.NOT_PREFERRED, f"{chosen.place} comes first"
         elif reason is Reason.CHOSEN:
             chosen = offer
+        if reason in {Reason.CHOSEN, Reason.NOT_PREFERRED}:
+            takers.append(offer.place)
         candidates.append(
             Candidate(
                 place=offer.place,
@@ -54,7 +70,7 @@ def look_for_place(facts: Facts) -> Round:
                 message=cut(message, 256),
             )
         )
-    return Round(candidates=tuple(candidates[:MAX_CANDIDATES]), chosen=chosen)
+    return Round(candidates=tuple(candidates[:MAX_CANDIDATES]), chosen=chosen, takers=tuple(takers))
 
 
 def _rank(facts: Facts, offer: Offer) -> tuple[int, int, int, str]:
@@ -93,7 +109,18 @@ def _not_allowed(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
     for reason, name, names in lists:
         if names and name not in names:
             return reason, f"{name or 'none'} is not among {', '.join(names)}"
-    return None
+    return _away_from_its_claim(facts, offer)
+
+
+def _away_from_its_claim(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
+    """A claim stays where it is: elsewhere the run would begin anew, beside checkpoints that were paid for."""
+    claim = facts.run.spec.storage.persistent_volume_claim
+    if claim is None:
+        return None
+    homes = [each.place.cluster for each in facts.status.attempts if each.start_time is not None]
+    if not homes or offer.place.cluster == homes[-1]:
+        return None
+    return Reason.CLAIM_ELSEWHERE, f"its claim {claim.claim_name} is in {homes[-1]}"
 
 
 def _too_dear(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
@@ -122,8 +149,13 @@ def _tried_in_vain(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
     attempt = tried_in_vain(facts, offer.place)
     if attempt is not None and retry_time(facts, attempt) > facts.now:
         again = clock(retry_time(facts, attempt))
-        return Reason.NO_CAPACITY, f"not tried again before {again}: {attempt.message}"
+        return _why_in_vain(attempt), f"not tried again before {again}: {attempt.message}"
     if not was_promised_in_vain(facts):
         return None
-    over = f"the search ended at {clock(search_end(facts))}"
-    return Reason.NO_CAPACITY, attempt.message if attempt is not None else over
+    if attempt is not None:
+        return _why_in_vain(attempt), attempt.message
+    return Reason.NO_CAPACITY, f"the search ended at {clock(search_end(facts))}"
+
+
+def _why_in_vain(attempt: Attempt) -> Reason:
+    return known_reason(attempt.stop_reason, Reason.NO_CAPACITY)

@@ -57,8 +57,12 @@ FINAL_REASONS = frozenset(_USERS_FAULTS.values())
 assert all(code.is_users_fault == (code in _USERS_FAULTS) for code in ExitCode)
 
 
-_COUNTED_STOPS = frozenset({Reason.HANG, Reason.IMAGE_UNAVAILABLE, Reason.POD_REFUSED})
-"""What an attempt is stopped for that is a failure of its own; all other stops are somebody's wish."""
+_COUNTED_STOPS = frozenset({Reason.HANG})
+"""What an attempt is stopped for that is a failure of its own; all other stops are somebody's wish, or its place's doing."""
+NOT_HONOURED = frozenset({Reason.NO_CAPACITY, Reason.IMAGE_UNAVAILABLE, Reason.POD_REFUSED})
+"""Why a try of a place comes to nothing: the next place is tried in the same round, and no restart is counted."""
+_NOT_BEGUN = frozenset({Reason.IMAGE_UNAVAILABLE, Reason.POD_REFUSED})
+"""What an attempt is stopped for that was made and could not begin there: told as the end, whether it held its place or not."""
 
 
 def judge(child: Child, attempt: Attempt, *, speaks_contract: bool, ended: datetime) -> Ending:
@@ -126,6 +130,8 @@ def _at_our_word(child: Child, attempt: Attempt, how: str) -> Ending | None:
     why = attempt.message or reason
     if reason in _COUNTED_STOPS:
         return _counted(reason, f"{why}; {how}")
+    if reason in _NOT_BEGUN:
+        return _free(reason, f"{why}; {how}")
     if _never_began(child, attempt):
         return _free(Reason.NEVER_STARTED, f"given up before it began: {why}")
     return _free(Reason.PREEMPTED, f"asked to leave ({reason}); {how}")

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Attempt, Place
 from lightcompute.core.facts import Facts
+from lightcompute.core.retry import NOT_HONOURED
 
 
 def search_end(facts: Facts) -> datetime:
@@ -59,8 +60,8 @@ def was_promised_in_vain(facts: Facts) -> bool:
 
 
 def took_nothing_in(attempt: Attempt) -> bool:
-    """Whether `attempt` was given up because its place did not take it in."""
-    return attempt.stop_reason == Reason.NO_CAPACITY
+    """Whether `attempt` was given up because its place did not take it in, or let it not begin."""
+    return attempt.stop_reason in NOT_HONOURED
 
 
 def _vain_tries(facts: Facts) -> tuple[Attempt, ...]:

@@ -28,7 +28,10 @@ class Waiting:
 def waiting(facts: Facts) -> Waiting | None:
     """What the live attempt waits for; None when it runs, or when nothing is told."""
     live, child = facts.live, facts.child
-    if live is None or child is None or child.state not in _ASKED_FOR:
+    if live is None or child is None:
+        return None
+    unseen = child.state is ChildState.UNKNOWN and live.start_time is None
+    if child.state not in _ASKED_FOR and not unseen:
         return None
     said = cut(" ".join(child.waiting.split()), MAX_WORDS)
     words = ", ".join(part for part in (child.waiting_reason, said) if part)

@@ -1,19 +1,22 @@
-"""A cluster as a world for the loop: runs, Jobs and pods are observed from watches, decisions carried out by idempotent requests.
+"""Clusters as a world for the loop: runs, Jobs and pods are observed from watches, decisions carried out by idempotent requests.
 
 It decides nothing. Watches may lie by omission, so three things are asked of the API server itself: whether an attempt that
-costs money is really gone, whether a run that conflicts has changed, and whether what was to be created exists.
+costs money is really gone, whether a run that conflicts has changed, and whether what was to be created exists. What is in a
+cluster that does not answer cannot be seen, and is said to be so.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
-from lightcompute.api import labels
-from lightcompute.api.status import TrainingRunStatus
+from lightcompute.api.reasons import Reason
+from lightcompute.api.status import Attempt, TrainingRunStatus
+from lightcompute.api.training_cluster import Owed
 from lightcompute.api.training_run import TrainingRun
-from lightcompute.backend import Conflict, TemporaryFault
+from lightcompute.backend import Conflict, PermanentFault, TemporaryFault
 from lightcompute.core.decision import (
     Action,
     DeleteRun,
@@ -24,28 +27,29 @@ from lightcompute.core.decision import (
     StartAttempt,
     StopAttempt,
 )
-from lightcompute.core.snapshot import Child, ChildState, Offer, Snapshot
+from lightcompute.core.snapshot import Child, ChildState, Snapshot
+from lightcompute.kube.atlas import Atlas
 from lightcompute.kube.children import attempts_of
-from lightcompute.kube.client import ClusterClient
+from lightcompute.kube.client import ClusterClient, Heard
+from lightcompute.kube.cluster_site import Site
 from lightcompute.kube.events import EventRecorder
-from lightcompute.kube.family import Family
 from lightcompute.kube.faults import NotFound
-from lightcompute.kube.logs import TrainerLogs
-from lightcompute.kube.observed import SeenJob, SeenPod, kept_job, kept_pod
-from lightcompute.kube.paths import JOBS, PODS, RUNS
-from lightcompute.kube.performing import Performer
+from lightcompute.kube.holding import Holder
+from lightcompute.kube.holds import Holds
+from lightcompute.kube.paths import RUNS
+from lightcompute.kube.placing import Placing
+from lightcompute.kube.pools import Home, pool_of_settings
 from lightcompute.kube.reading import ReadRun, Unreadable
 from lightcompute.kube.reflector import Reflector
 from lightcompute.kube.runs import RunStore
 from lightcompute.kube.settings import OperatorSettings
-from lightcompute.kube.sight import Sight
+from lightcompute.kube.sweep import Sweep
+from lightcompute.kube.worker_cluster import WorkerCluster
 from runcontract.base import API_VERSION
-
-OURS = f"{labels.MANAGED_BY}=lightcompute,{labels.RUN_UID}"
 
 
 class KubeBackend:
-    """The runs of one API server. `key` is a run's UID; `wake` is told of one about which something changed."""
+    """The runs of one API server, in all clusters. `key` is a run's UID; `wake` is told of one about which something changed."""
 
     def __init__(
         self,
@@ -53,80 +57,100 @@ class KubeBackend:
         settings: OperatorSettings,
         runs: RunStore,
         wake: Callable[[str], None],
+        *,
+        heard: Heard | None = None,
+        swept: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._client = client
         self._settings = settings
         self._runs = runs
-        self.family = Family(wake)
-        self.logs = TrainerLogs(
-            client, reads_per_second=settings.log_reads_per_second, changed=wake
-        )
+        self.own = Site(client, settings, Home(), wake)
         self.events = EventRecorder(client)
-        self._sight = Sight(client, self.family, self.logs)
-        self._performer = Performer(client, settings, self.family, runs)
-        self.reflectors: tuple[Reflector[Any], ...] = tuple(
-            reflector
-            for namespace in settings.namespaces or (None,)
-            for reflector in self._reflectors(namespace)
-        )
+        self._holder = Holder(client, runs)
+        self._unsure: set[str] = set()
+        """Runs whose last write may or may not have taken effect."""
+        holds = Holds()
+        self.atlas = Atlas(client, settings, self.own, holds, wake, heard)
+        self.placing = Placing(self.atlas, holds, pool_of_settings(settings.pool), client.now, wake)
+        self._sweep = Sweep(client, runs, self.atlas, removed=swept)
 
-    def _reflectors(self, namespace: str | None) -> tuple[Reflector[Any], ...]:
-        jobs: Reflector[SeenJob] = Reflector(
-            self._client,
-            JOBS.within(namespace),
-            keep=kept_job,
-            changed=self.family.job_changed,
-            selector=OURS,
-        )
-        pods: Reflector[SeenPod] = Reflector(
-            self._client,
-            PODS.within(namespace),
-            keep=kept_pod,
-            changed=self.family.pod_changed,
-            selector=OURS,
-        )
-        return jobs, pods
+    @property
+    def reflectors(self) -> tuple[Reflector[Any], ...]:
+        """The watches of children in our own cluster."""
+        return self.own.reflectors
 
     def background(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        """What runs beside the loop for ever: watches, the reading of logs, the writing of events."""
+        """What runs beside the loop for ever: watches, the reading of logs, the writing of events, the other clusters."""
         return (
             *(reflector.run() for reflector in self.reflectors),
-            self.logs.run(),
+            self.own.logs.run(),
             self.events.run(),
+            self.atlas.run(),
+            self.placing.run(),
+            self._sweep.run(),
         )
 
     async def synced(self) -> None:
-        """Returns when every watch has listed what there is: before that nothing is known to be missing."""
-        await asyncio.gather(*(reflector.synced.wait() for reflector in self.reflectors))
+        """Returns when every watch of ours has listed what there is: before that nothing is known to be missing."""
+        await asyncio.gather(self.own.synced(), self.atlas.listed.wait())
+
+    async def begin(self) -> None:
+        """Counts what every run holds, before the first of them is offered anything."""
+        await self.synced()
+        for number, key in enumerate(self._runs.keys()):
+            try:
+                read = self._runs.get(key)
+            except Unreadable:
+                continue  # nothing new is started for it, and the pods that it has are counted
+            if read is not None:
+                self.placing.note(read.run)
+            if number % 50 == 0:
+                await asyncio.sleep(0)
 
     async def observe(self, key: str) -> Snapshot | None:
         """The run as it was last seen, and its children."""
         await self.synced()
+        read = await self._read(key)
+        if read is None:
+            self.own.family.forget(key)
+            self.placing.gone(key)
+            return None
+        run = read.run
+        self.placing.note(run)
+        children = await self._children(run)
+        self._settle(run)
+        faults, missing = read.faults, dict[str, str]()
+        if not faults:
+            faults, missing = await self._claims(run)
+        snapshot = Snapshot(
+            run=run,
+            now=self._client.now(),
+            children=children,
+            tensorboard_url=self._tensorboard(run, children),
+            faults=faults,
+            grace_seconds=self._settings.grace_seconds,
+            clock_skew_seconds=self._settings.clock_skew_seconds,
+        )
+        # Nothing may be waited for from here until the decision is being recorded: what is offered is free now.
+        return replace(snapshot, offers=self.placing.offers(snapshot, missing))
+
+    async def _read(self, key: str) -> ReadRun | None:
         try:
             read = self._runs.get(key)
+            if key in self._unsure and read is not None:
+                await self._look_again(read.run)
+                self._unsure.discard(key)
+                read = self._runs.get(key)
         except Unreadable as fault:
             raise TemporaryFault(
                 f"it cannot be read, so nothing is done about it: {fault}"
             ) from fault
-        if read is None:
-            self.family.forget(key)
-            return None
-        run = read.run
-        children = await self._children(run)
-        self._settle(run)
-        return Snapshot(
-            run=run,
-            now=self._client.now(),
-            children=children,
-            offers=(self._offer(run),),
-            tensorboard_url=self._tensorboard(run, children),
-            faults=await self._faults(read),
-            grace_seconds=self._settings.grace_seconds,
-            clock_skew_seconds=self._settings.clock_skew_seconds,
-        )
+        return read
 
     async def record(self, run: TrainingRun, status: TrainingRunStatus) -> TrainingRun:
         """Writes the status if the run is still the version that was observed."""
+        # Before anything is waited for: from now on nobody else is offered what it takes.
+        self.placing.hold(run, run.with_status(status))
         metadata = run.metadata
         path = RUNS.named(str(metadata.namespace), metadata.name, "status")
         body = {
@@ -148,6 +172,12 @@ class KubeBackend:
         except Conflict:
             await self._look_again(run)
             raise
+        except PermanentFault:
+            self.placing.hold(run, run)  # nothing was written
+            raise
+        except TemporaryFault:
+            self._unsure.add(metadata.uid)
+            raise
         version = written["metadata"]["resourceVersion"]
         # Kept as it will be read: what does not survive the way there and back is not in the status.
         kept = TrainingRunStatus.model_validate(written["status"])
@@ -168,17 +198,46 @@ class KubeBackend:
     async def _carry_out(self, run: TrainingRun, action: Action) -> None:
         match action:
             case StartAttempt():
-                await self._performer.start(run, action)
+                await self._start(run, action)
             case StopAttempt(attempt=attempt, grace_seconds=grace_seconds):
-                await self._performer.stop(run, attempt, grace_seconds)
+                await self._site(run, attempt).performer.stop(run, attempt, grace_seconds)
             case RenewDeadline(attempt=attempt, deadline_seconds=deadline_seconds):
-                await self._performer.renew(run, attempt, deadline_seconds)
+                await self._site(run, attempt).performer.renew(run, attempt, deadline_seconds)
             case ReleaseAttempt(attempt=attempt):
-                await self._performer.release(run, attempt)
+                await self._release(run, attempt)
             case DeleteRun():
-                await self._performer.delete(run)
-            case LetGo(delete_checkpoints=delete_checkpoints):
-                await self._performer.let_go(run, delete_checkpoints=delete_checkpoints)
+                await self._holder.delete(run)
+            case LetGo(delete_checkpoints=delete_checkpoints, owed_attempt=owed):
+                if owed is not None:
+                    await self._owe(run, owed)
+                await self._holder.let_go(run, delete_checkpoints=delete_checkpoints)
+                self.placing.gone(run.metadata.uid)
+
+    async def _start(self, run: TrainingRun, start: StartAttempt) -> None:
+        pool = self.placing.pool(start.place)
+        if pool is None:
+            raise TemporaryFault(f"the pool {start.place} is not offered any more")
+        site = self._site(run, start.attempt)
+        await self._holder.hold(run)
+        await site.performer.start(run, start, pool)
+
+    async def _release(self, run: TrainingRun, attempt: int) -> None:
+        recorded = _recorded(run, attempt)
+        if recorded is not None and self._reached(recorded.place.cluster) is None:
+            return  # it is swept up when the cluster is there again
+        await self._site(run, attempt).performer.release(run, attempt)
+
+    async def _owe(self, run: TrainingRun, attempt: int) -> None:
+        recorded = _recorded(run, attempt)
+        if recorded is None:
+            return
+        owed = Owed(
+            run=run.label,
+            run_uid=run.metadata.uid,
+            attempt=attempt,
+            since=self._client.now().replace(microsecond=0),
+        )
+        await self.atlas.owe(recorded.place.cluster, owed)
 
     async def announce(self, run: TrainingRun, events: tuple[Event, ...]) -> None:
         """Hands the events over to be written."""
@@ -197,12 +256,75 @@ class KubeBackend:
             self._runs.gone(run.metadata.uid)
         self._runs.seen(document)
 
+    # ---- where attempts are -------------------------------------------------------------------------
+
+    def _reached(self, cluster: str) -> Site | None:
+        """The site of `cluster`, if what is in it can be seen now. Raises TemporaryFault where it only does not answer at this moment."""
+        worker = self.atlas.worker(cluster)
+        if worker is None:
+            return self.own if cluster == self._settings.pool.cluster else None
+        if worker.is_own:
+            return self.own
+        if worker.is_suspect:
+            raise TemporaryFault(f"the cluster {cluster} does not answer at this moment")
+        return worker.site if worker.reach.answers else None
+
+    def _site(self, run: TrainingRun, attempt: int) -> Site:
+        """Where `attempt` is: where its record says, or else where something of it is seen. Raises TemporaryFault."""
+        recorded = _recorded(run, attempt)
+        if recorded is None:
+            uid = run.metadata.uid
+            return next(
+                (site for site in self._sites() if attempt in _numbers(site, uid)), self.own
+            )
+        cluster = recorded.place.cluster
+        site = self._reached(cluster)
+        if site is None:
+            raise TemporaryFault(f"the cluster {cluster} cannot be reached")
+        return site
+
+    def _sites(self) -> tuple[Site, ...]:
+        """Our own, and every other that can be seen now."""
+        others = (
+            worker.site
+            for worker in self.atlas.workers
+            if not worker.is_own and worker.reach.answers and not worker.is_suspect
+        )
+        return (self.own, *(site for site in others if site is not None))
+
     async def _children(self, run: TrainingRun) -> tuple[Child, ...]:
-        known = self.family.of(run.metadata.uid)
-        numbers = set(attempts_of(known.jobs.values(), known.pods.values()))
-        live = {attempt.number for attempt in run.status.attempts if attempt.is_live}
-        seen = [await self._sight.child(run, number) for number in sorted(numbers | live)]
-        return tuple(child for child in seen if child is not None)
+        children: list[Child] = []
+        uid = run.metadata.uid
+        live = run.status.attempts[-1] if run.status.attempts else None
+        if live is not None and live.is_live:
+            site = self._reached(live.place.cluster)
+            child = self._unseen(live) if site is None else await site.sight.child(run, live.number)
+            if child is not None:
+                children.append(child)
+        seen = {live.number} if live is not None and live.is_live else set[int]()
+        for site in self._sites():
+            for number in sorted(_numbers(site, uid) - seen):
+                child = await site.sight.child(run, number)
+                if child is not None:
+                    children.append(child)
+                    seen.add(number)
+        return tuple(sorted(children, key=lambda child: child.attempt))
+
+    def _unseen(self, attempt: Attempt) -> Child:
+        """An attempt in a cluster that cannot be reached, or that there is no TrainingCluster of any more."""
+        worker: WorkerCluster | None = self.atlas.worker(attempt.place.cluster)
+        if worker is None:
+            reason, told = Reason.CLUSTER_UNKNOWN, Reason.CLUSTER_UNKNOWN.sentence
+        else:
+            reason = Reason.CLUSTER_UNREACHABLE
+            told = f"{worker.reach.reason}: {worker.reach.message}"
+        return Child(
+            attempt=attempt.number,
+            state=ChildState.UNKNOWN,
+            start_time=attempt.start_time,
+            waiting_reason=reason,
+            waiting=told[:400],
+        )
 
     def _settle(self, run: TrainingRun) -> None:
         """Last states of pods are kept until the end of their attempt is on record, and no longer."""
@@ -211,13 +333,8 @@ class KubeBackend:
             return
         newest = attempts[-1]
         ended = newest.number - 1 if newest.is_live else newest.number
-        for pod_uid in self.family.settle(run.metadata.uid, ended):
-            self.logs.forget(pod_uid)
-
-    def _offer(self, run: TrainingRun) -> Offer:
-        pool = self._settings.pool
-        rate = pool.price_per_gpu_hour_usd * run.spec.trainer.devices
-        return Offer(place=pool.place, rate_per_hour=rate)
+        for site in self._sites():
+            site.settle(run.metadata.uid, ended)
 
     def _tensorboard(self, run: TrainingRun, children: tuple[Child, ...]) -> str | None:
         if not run.spec.tensorboard.enabled:
@@ -226,7 +343,31 @@ class KubeBackend:
             return None
         return f"lightcompute tensorboard {run.metadata.name} -n {run.metadata.namespace}"
 
-    async def _faults(self, read: ReadRun) -> tuple[str, ...]:
-        if read.faults:
-            return read.faults
-        return await self._sight.faults(read.run)
+    async def _claims(self, run: TrainingRun) -> tuple[tuple[str, ...], dict[str, str]]:
+        """What is wrong with the spec everywhere, and what the run lacks in which cluster."""
+        if run.spec.storage.s3 is not None:
+            told = "spec.storage.s3 is not served by this version. Give spec.storage.persistentVolumeClaim."
+            return (told,), {}
+        if run.status.attempts and run.status.attempts[-1].is_live:
+            return (), {}  # what runs found its claims
+        if not len(self.atlas):
+            return await self.own.sight.faults_of_claims(run), {}
+        missing: dict[str, str] = {}
+        for worker in self.atlas.workers:
+            site = self.own if worker.is_own else worker.site
+            if site is None or not worker.reach.answers or worker.is_suspect:
+                continue
+            faults = await site.sight.faults_of_claims(run)
+            if faults:
+                missing[worker.name] = " ".join(faults)
+        return (), missing
+
+
+def _recorded(run: TrainingRun, attempt: int) -> Attempt | None:
+    return next((each for each in run.status.attempts if each.number == attempt), None)
+
+
+def _numbers(site: Site, run_uid: str) -> set[int]:
+    """Attempts of the run of which anything is seen there."""
+    known = site.family.of(run_uid)
+    return set(attempts_of(known.jobs.values(), known.pods.values()))

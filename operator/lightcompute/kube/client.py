@@ -81,14 +81,11 @@ class ClusterClient:
         requests_per_second: float = 500,
         burst: int = 1000,
         heard: Heard | None = None,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
     ) -> None:
-        # The default of 100 connections is more than one event loop can keep busy, and each costs memory.
-        configuration.connection_pool_maxsize = 64
-        # aiohttp would ask two threads at each request, one of which reads a file: which proxy there is does not change.
-        configuration.client_session_kwargs = {"trust_env": False}
-        configuration.proxy = configuration.proxy or _proxy_of(str(configuration.host))
         self._configuration = configuration
-        self._api = ApiClient(configuration)
+        self._api = _api_of(configuration)
+        self._timeout_seconds = timeout_seconds
         self._bucket = TokenBucket(per_second=requests_per_second, burst=burst)
         self._heard = heard
         self._skew = timedelta()
@@ -106,6 +103,13 @@ class ClusterClient:
     async def close(self) -> None:
         """Ends all connections."""
         await self._api.close()
+
+    async def use(self, configuration: Configuration) -> None:
+        """From now on asks as `configuration` says: the same server with other credentials. What is under way is cut off."""
+        before = self._api
+        self._api = _api_of(configuration)
+        self._configuration = configuration
+        await before.close()
 
     @property
     def server(self) -> str:
@@ -150,7 +154,7 @@ class ClusterClient:
 
     async def read(self, path: str, query: Query = (), *, limit_bytes: int) -> bytes:
         """The first `limit_bytes` of a text, such as a log."""
-        async with self.stream(path, query, idle_seconds=_TIMEOUT_SECONDS) as content:
+        async with self.stream(path, query, idle_seconds=self._timeout_seconds) as content:
             pieces: list[bytes] = []
             left = limit_bytes
             while left > 0 and (piece := await content.read(min(left, 1 << 16))):
@@ -185,7 +189,7 @@ class ClusterClient:
         accept: str = JSON,
         missing_is_fine: bool = False,
     ) -> Document:
-        bounds = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
+        bounds = aiohttp.ClientTimeout(total=self._timeout_seconds)
         response = await self._send(
             method,
             path,
@@ -261,6 +265,15 @@ class ClusterClient:
         # The header has whole seconds, so a difference of one says nothing.
         if abs(skew - self._skew) >= _SKEW_NOTICED:
             self._skew = skew if abs(skew) >= _SKEW_NOTICED else timedelta()
+
+
+def _api_of(configuration: Configuration) -> ApiClient:
+    # The default of 100 connections is more than one event loop can keep busy, and each costs memory.
+    configuration.connection_pool_maxsize = 64
+    # aiohttp would ask two threads at each request, one of which reads a file: which proxy there is does not change.
+    configuration.client_session_kwargs = {"trust_env": False}
+    configuration.proxy = configuration.proxy or _proxy_of(str(configuration.host))
+    return ApiClient(configuration)
 
 
 def _proxy_of(server: str) -> str | None:

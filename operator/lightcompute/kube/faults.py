@@ -28,6 +28,10 @@ class Forbidden(PermanentFault):
     """The server knows who we are, and does not let us: a right, a quota, an admission rule."""
 
 
+class Unauthorized(TemporaryFault):
+    """The server does not know who we are: a token has expired or is being rotated, or a proxy restarts."""
+
+
 class Expired(TemporaryFault):
     """The version to go on from is too old for the server: list again."""
 
@@ -47,11 +51,13 @@ def fault_of(
             return Conflict(message)
         case 410:
             return Expired(message)
+        case 401:
+            return Unauthorized(message, retry_after_seconds=_retry_after(headers))
         case 403:
             return Forbidden(message)
         case 400 | 405 | 406 | 413 | 415 | 422:
             return PermanentFault(message)
-        case _:  # 401 too: a token is rotated, a proxy restarts
+        case _:
             return TemporaryFault(message, retry_after_seconds=_retry_after(headers))
 
 

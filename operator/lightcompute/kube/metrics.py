@@ -30,6 +30,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 GAUGES = {
     "lightcompute_looks_stuck": "Looks that take longer than 120 s.",
     "lightcompute_queue_keys": "Runs that wait for a look.",
+    "lightcompute_waiting_runs": "Runs that wait for GPUs of a TrainingCluster.",
     "lightcompute_queue_oldest_seconds": "How long the run has waited for a look that has waited longest.",
     "lightcompute_lease_held": "1 while the Lease is certainly ours, 0 while nothing may be written.",
     "lightcompute_lease_transitions": "How often the Lease had changed hands when we got it: the fencing token; -1 before.",
@@ -78,6 +79,11 @@ class Metrics:
             "Changes and deletions of runs that the watch did not tell of and the resync found.",
         )
 
+        self._swept = self._counter(
+            "lightcompute_orphans_removed",
+            "Objects in other clusters that no run owned any more and that were removed.",
+        )
+
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
 
@@ -92,6 +98,10 @@ class Metrics:
     def missed(self, count: int) -> None:
         """The resync found so much that the watch had not told of."""
         self._missed.inc(count)
+
+    def swept(self, count: int) -> None:
+        """So much was removed from another cluster that no run owned."""
+        self._swept.inc(count)
 
     def asked(self, method: str, path: str, code: int, seconds: float) -> None:
         """The API server was asked, and answered `code` or, for 0, did not answer."""

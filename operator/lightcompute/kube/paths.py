@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from runcontract.base import API_VERSION
@@ -28,6 +29,22 @@ class Kind(NamedTuple):
         return f"{self.within(namespace)}/{name}{part and '/'}{part}"
 
 
+@dataclass(frozen=True)
+class ClusterKind:
+    """A kind of object that is in no namespace."""
+
+    root: str
+    plural: str
+
+    def all(self) -> str:
+        """The collection."""
+        return f"{self.root}/{self.plural}"
+
+    def named(self, name: str, part: str = "") -> str:
+        """One object, or its `part`, such as `status`."""
+        return f"{self.all()}/{name}{part and '/'}{part}"
+
+
 RUNS = Kind(f"/apis/{API_VERSION}", "trainingruns")
 JOBS = Kind("/apis/batch/v1", "jobs")
 PODS = Kind("/api/v1", "pods")
@@ -37,3 +54,6 @@ SECRETS = Kind("/api/v1", "secrets")
 CLAIMS = Kind("/api/v1", "persistentvolumeclaims")
 EVENTS = Kind("/api/v1", "events")
 LEASES = Kind("/apis/coordination.k8s.io/v1", "leases")
+CLUSTERS = ClusterKind(f"/apis/{API_VERSION}", "trainingclusters")
+NODES = ClusterKind("/api/v1", "nodes")
+NAMESPACES = ClusterKind("/api/v1", "namespaces")

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from lightcompute.api import labels
 from lightcompute.api.training_run import TrainingRun
-from lightcompute.backend import Conflict, TemporaryFault
+from lightcompute.backend import TemporaryFault
 from lightcompute.core.decision import StartAttempt
 from lightcompute.kube.children import late_seconds
 from lightcompute.kube.client import ClusterClient, Document
@@ -22,8 +22,8 @@ from lightcompute.kube.manifests.attempt import ORDER
 from lightcompute.kube.manifests.marks import name_of
 from lightcompute.kube.manifests.pod import RENDEZVOUS, TENSORBOARD
 from lightcompute.kube.observed import TRAINER, SeenJob, kept_job
-from lightcompute.kube.paths import CONFIG_MAPS, JOBS, PODS, RUNS, SERVICES, Kind
-from lightcompute.kube.runs import RunStore
+from lightcompute.kube.paths import CONFIG_MAPS, JOBS, PODS, SERVICES, Kind
+from lightcompute.kube.pools import Home, Pool
 from lightcompute.kube.settings import OperatorSettings
 
 KILL_GRACE_SECONDS = 1
@@ -38,20 +38,19 @@ class Performer:
         client: ClusterClient,
         settings: OperatorSettings,
         family: Family,
-        runs: RunStore,
+        home: Home,
     ) -> None:
         self._client = client
         self._settings = settings
         self._family = family
-        self._runs = runs
+        self._home = home
 
-    async def start(self, run: TrainingRun, start: StartAttempt) -> None:
-        """Creates the attempt's children, or finds that they exist. The run is held by our finalizer before anything costs money.
+    async def start(self, run: TrainingRun, start: StartAttempt, pool: Pool) -> None:
+        """Creates the attempt's children on the nodes of `pool`, or finds that they exist. The run is held by our finalizer before.
 
         The Job comes last: an attempt that is seen is not started again, so what is missing then would be missing for ever.
         """
-        await self._hold(run)
-        manifests = manifests_of(run, start, self._settings)
+        manifests = manifests_of(run, start, self._settings, pool=pool, home=self._home)
         for config_map in manifests.config_maps:
             await self._create(CONFIG_MAPS, config_map)
         for service in manifests.services:
@@ -63,7 +62,7 @@ class Performer:
 
     async def stop(self, run: TrainingRun, attempt: int, grace_seconds: int) -> None:
         """Holds the Job, whose controller then asks its pods to leave; none can come to be after that."""
-        path = JOBS.named(str(run.metadata.namespace), name_of(run, attempt, TRAINER))
+        path = JOBS.named(self._home.namespace_of(run), name_of(run, attempt, TRAINER))
         # Where there is none, it was never created or was deleted by somebody: then its pods are asked themselves.
         with suppress(NotFound):
             await self._client.patch(path, {"spec": {"suspend": True}})
@@ -72,7 +71,7 @@ class Performer:
 
     async def renew(self, run: TrainingRun, attempt: int, deadline_seconds: int) -> None:
         """Moves the Job's own deadline, which counts from the Job's start and not from the attempt's."""
-        path = JOBS.named(str(run.metadata.namespace), name_of(run, attempt, TRAINER))
+        path = JOBS.named(self._home.namespace_of(run), name_of(run, attempt, TRAINER))
         recorded = next((each for each in run.status.attempts if each.number == attempt), None)
         job = self._job(run, attempt)
         if job is None or recorded is None:
@@ -82,7 +81,7 @@ class Performer:
 
     async def release(self, run: TrainingRun, attempt: int) -> None:
         """Removes what is left of an attempt that is gone. The Job goes last, since it is what the rest is found by."""
-        namespace = str(run.metadata.namespace)
+        namespace = self._home.namespace_of(run)
         if run.spec.training is not None:
             await self._client.delete(CONFIG_MAPS.named(namespace, name_of(run, attempt, ORDER)))
         if run.spec.trainer.num_nodes > 1:
@@ -90,43 +89,6 @@ class Performer:
         if run.spec.tensorboard.enabled:
             await self._client.delete(SERVICES.named(namespace, name_of(run, attempt, TENSORBOARD)))
         await self._client.delete(JOBS.named(namespace, name_of(run, attempt, TRAINER)))
-
-    async def delete(self, run: TrainingRun) -> None:
-        """Deletes the run, if it is still this one."""
-        path = RUNS.named(str(run.metadata.namespace), run.metadata.name)
-        await self._client.delete(path, uid=run.metadata.uid)
-
-    async def let_go(self, run: TrainingRun, *, delete_checkpoints: bool) -> None:
-        """Takes our finalizer away. Checkpoints on a claim are the claim's; those on a node's disk went with the pods."""
-        del delete_checkpoints
-        if labels.FINALIZER not in run.metadata.finalizers:
-            return
-        left = [each for each in run.metadata.finalizers if each != labels.FINALIZER]
-        with suppress(NotFound):
-            await self._client.patch(self._path(run), _metadata(run, left))
-        self._runs.gone(run.metadata.uid)
-
-    async def _hold(self, run: TrainingRun) -> None:
-        if labels.FINALIZER in run.metadata.finalizers:
-            return
-        if run.metadata.deletion_timestamp is not None:
-            raise Conflict(f"{run.label} is being deleted")
-        finalizers = [*run.metadata.finalizers, labels.FINALIZER]
-        try:
-            written = await self._client.patch(self._path(run), _metadata(run, finalizers))
-        except NotFound as fault:
-            self._runs.gone(run.metadata.uid)
-            raise Conflict(f"{run.label} is gone") from fault
-        metadata = run.metadata.model_copy(
-            update={
-                "finalizers": tuple(finalizers),
-                "resource_version": written["metadata"]["resourceVersion"],
-            }
-        )
-        self._runs.wrote(run.model_copy(update={"metadata": metadata}))
-
-    def _path(self, run: TrainingRun) -> str:
-        return RUNS.named(str(run.metadata.namespace), run.metadata.name)
 
     async def _create(self, kind: Kind, document: Document) -> Document | None:
         """Creates `document`; where something of its name exists, that must be ours and of this attempt. None then."""
@@ -166,13 +128,3 @@ class Performer:
 
     def _has_job(self, run: TrainingRun, attempt: int) -> bool:
         return self._job(run, attempt) is not None
-
-
-def _metadata(run: TrainingRun, finalizers: list[str]) -> Document:
-    return {
-        "metadata": {
-            "uid": run.metadata.uid,
-            "resourceVersion": run.metadata.resource_version,
-            "finalizers": finalizers,
-        }
-    }

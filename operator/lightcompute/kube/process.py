@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from lightcompute.backend import PermanentFault
 from lightcompute.kube.backend import KubeBackend
 from lightcompute.kube.client import ClusterClient, Document
+from lightcompute.kube.cluster_gauges import ClusterGauges
 from lightcompute.kube.lease_holder import LeaseHolder, LeaseLost
 from lightcompute.kube.metrics import Gauges, Metrics
 from lightcompute.kube.probes import Check, Probes
@@ -81,7 +82,9 @@ class Operator:
         self._queue = WorkQueue()
         self._runs = RunStore()
         self._told = Told()
-        self._backend = KubeBackend(client, settings, self._runs, self._wake)
+        self._backend = KubeBackend(
+            client, settings, self._runs, self._wake, heard=metrics.asked, swept=metrics.swept
+        )
         self._workers = Workers(
             self._queue, Loop(self._backend), self._runs, metrics, now=client.now
         )
@@ -105,6 +108,7 @@ class Operator:
         self._live: dict[str, Check] = {}
         self._probes = Probes(live=self._live, ready=self._ready(), page=metrics.page)
         metrics.registry.register(Gauges(self._runs.readable, self._silences, self._gauges()))
+        metrics.registry.register(ClusterGauges(self._backend.atlas.told))
 
     async def run(self) -> Exit:
         """Until it is asked to end or cannot go on."""
@@ -184,7 +188,7 @@ class Operator:
     async def _look(self) -> None:
         """Looks begin when everything is known that there is: what is not seen may otherwise be taken for gone."""
         await self._resync.listed.wait()
-        await self._backend.synced()
+        await self._backend.begin()
         logger.info("Looking at %d runs.", len(self._runs))
         self._looks_begun = True
         await self._workers.run(self._settings.workers)
@@ -268,6 +272,7 @@ class Operator:
         return {
             "lightcompute_looks_stuck": lambda: len(self._workers.stuck()),
             "lightcompute_queue_keys": lambda: len(self._queue),
+            "lightcompute_waiting_runs": lambda: self._backend.placing.waiting,
             "lightcompute_queue_oldest_seconds": lambda: self._queue.oldest_seconds,
             "lightcompute_lease_held": lambda: float(self._lease.held),
             "lightcompute_lease_transitions": lambda: (

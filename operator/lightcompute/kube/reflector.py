@@ -33,22 +33,24 @@ Kept = TypeVar("Kept")
 
 
 class Reflector(Generic[Kept]):
-    """The objects at `path` that `selector` fits, by UID."""
+    """The objects at `path` that `selector` (labels) and `fields` fit, by UID. One that `keep` makes nothing of is passed over."""
 
     def __init__(
         self,
         client: ClusterClient,
         path: str,
         *,
-        keep: Callable[[Document], Kept],
+        keep: Callable[[Document], Kept | None],
         changed: Callable[[Kept | None, Kept | None], None],
         selector: str = "",
+        fields: str = "",
     ) -> None:
         self._client = client
         self._path = path
         self._keep = keep
         self._changed = changed
         self._selector = selector
+        self._fields = fields
         self._items: dict[str, Kept] = {}
         self._version = ""
         self._heard_at = time.monotonic()
@@ -56,6 +58,8 @@ class Reflector(Generic[Kept]):
         """Set once the first list is in."""
         self.lists = 0
         """How often everything was listed."""
+        self.fault: TemporaryFault | PermanentFault | None = None
+        """Why it knows of no changes now; None while all is well."""
 
     @property
     def items(self) -> Iterable[Kept]:
@@ -86,6 +90,7 @@ class Reflector(Generic[Kept]):
             except Expired:
                 self._version = ""
             except (TemporaryFault, PermanentFault) as fault:
+                self.fault = fault
                 waited = min(max(FIRST_WAIT_SECONDS, waited * 2), LONGEST_WAIT_SECONDS)
                 logger.warning("Watching %s: %s. Tried again in %.1f s.", self._path, fault, waited)
                 await asyncio.sleep(waited)
@@ -97,7 +102,9 @@ class Reflector(Generic[Kept]):
         while True:
             page = await self._client.get(self._path, query)
             for document in page.get("items") or ():
-                found[document["metadata"]["uid"]] = self._keep(document)
+                kept = self._keep(document)
+                if kept is not None:
+                    found[document["metadata"]["uid"]] = kept
             token = page["metadata"].get("continue")
             if not token:
                 break
@@ -108,9 +115,9 @@ class Reflector(Generic[Kept]):
         self._version = page["metadata"]["resourceVersion"]
         for uid in before.keys() - found.keys():
             self._changed(before[uid], None)
-        for uid, kept in found.items():
-            if before.get(uid) != kept:
-                self._changed(before.get(uid), kept)
+        for uid, now in found.items():
+            if before.get(uid) != now:
+                self._changed(before.get(uid), now)
         self.synced.set()
 
     async def _watch(self) -> None:
@@ -142,16 +149,21 @@ class Reflector(Generic[Kept]):
         before = self._items.pop(uid, None)
         if type_ == "DELETED":
             # What it was last: a pod's last state comes with its deletion.
-            self._changed(self._keep(document), None)
+            self._changed(before if self._fields else self._keep(document), None)
             return
-        self._items[uid] = self._keep(document)
-        self._changed(before, self._items[uid])
+        kept = self._keep(document)
+        if kept is not None:
+            self._items[uid] = kept
+        if kept is not None or before is not None:
+            self._changed(before, kept)
 
     def _query(self) -> tuple[tuple[str, str], ...]:
-        return (("labelSelector", self._selector),) if self._selector else ()
+        given = (("labelSelector", self._selector), ("fieldSelector", self._fields))
+        return tuple((name, text) for name, text in given if text)
 
     def _heard(self) -> None:
         self._heard_at = time.monotonic()
+        self.fault = None
 
 
 def _event(line: bytes) -> Document:

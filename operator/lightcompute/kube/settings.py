@@ -91,6 +91,19 @@ class OperatorSettings(ContractModel):
     log_reads_per_second: float = Field(
         default=10, gt=0, le=1000, description="Logs of trainers that are read in a second at most."
     )
+    training_clusters: bool = Field(
+        default=False,
+        description="Place runs into the pools of TrainingClusters, once there are any.",
+    )
+    extra_gpu_types: tuple[str, ...] = Field(
+        default=(),
+        max_length=64,
+        description="GPU types that TrainingClusters may name besides the known ones.",
+    )
+    allow_exec_plugins: bool = Field(
+        default=False,
+        description="Run the programs that kubeconfigs of TrainingClusters name for their credentials.",
+    )
     workers: int = Field(default=24, ge=1, le=256, description="Runs that are looked at at once.")
     lease_namespace: str = Field(
         default="default", max_length=63, description="Where the Lease of this operator is."

@@ -20,6 +20,7 @@ from lightcompute.kube.manifests.marks import name_of
 from lightcompute.kube.manifests.program import uses_torchrun
 from lightcompute.kube.observed import TRAINER, SeenJob, SeenPod, kept_job, kept_pod
 from lightcompute.kube.paths import CLAIMS, EVENTS, JOBS, PODS
+from lightcompute.kube.pools import Home
 from lightcompute.kube.troubles import newest_warning
 
 PATIENCE = timedelta(seconds=10)
@@ -29,8 +30,11 @@ PATIENCE = timedelta(seconds=10)
 class Sight:
     """Sees the attempts of runs in one cluster."""
 
-    def __init__(self, client: ClusterClient, family: Family, logs: TrainerLogs) -> None:
+    def __init__(
+        self, client: ClusterClient, family: Family, logs: TrainerLogs, home: Home
+    ) -> None:
         self._client = client
+        self._home = home
         self._family = family
         self._logs = logs
 
@@ -48,20 +52,14 @@ class Sight:
         now = self._client.now()
         return child_of(seen, heard, through_torchrun=uses_torchrun(run), now=now)
 
-    async def faults(self, run: TrainingRun) -> tuple[str, ...]:
-        """What this cluster cannot carry out of the spec, each a sentence."""
-        if run.spec.storage.s3 is not None:
-            return (
-                "spec.storage.s3 is not served by this version. Give spec.storage.persistentVolumeClaim.",
-            )
-        if run.status.attempts and run.status.attempts[-1].is_live:
-            return ()  # what runs found its claims
+    async def faults_of_claims(self, run: TrainingRun) -> tuple[str, ...]:
+        """Which claims of the spec are not here, each a sentence."""
         return tuple(
             [text for name in _claims(run) if (text := await self._claim_fault(run, name))]
         )
 
     async def _claim_fault(self, run: TrainingRun, name: str) -> str:
-        namespace = str(run.metadata.namespace)
+        namespace = self._home.namespace_of(run)
         try:
             claim = await self._client.get(CLAIMS.named(namespace, name))
         except NotFound:
@@ -81,7 +79,7 @@ class Sight:
 
     async def _asked(self, run: TrainingRun, seen: Seen) -> Seen:
         """The attempt as the API server has it now, and what is remembered of pods that it does not have any more."""
-        namespace = str(run.metadata.namespace)
+        namespace = self._home.namespace_of(run)
         job: SeenJob | None = None
         with suppress(NotFound):
             path = JOBS.named(namespace, name_of(run, seen.attempt, TRAINER))

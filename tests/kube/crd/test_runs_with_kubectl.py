@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runcontract.base import API_VERSION
 from support.run_documents import SMALL, Document
 from support.run_server import RunServer
 from support.testcluster.cluster import Cluster
@@ -101,6 +102,10 @@ def test_a_run_that_nobody_has_looked_at_is_listed_too(served: Cluster, runs: Ru
     ],
 )
 def test_explain_teaches(served: Cluster, path: str, says: str) -> None:
+    # A server describes a new resource some time after it serves it.
+    served.api.eventually(
+        f"/openapi/v3/apis/{API_VERSION}", lambda found: "TrainingRun" in str(found)
+    )
     text = " ".join(kubectl(served, "explain", path).split())
     assert says in text
 

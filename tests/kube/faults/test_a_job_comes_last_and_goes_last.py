@@ -12,10 +12,11 @@ from lightcompute.core.decision import StartAttempt
 from lightcompute.kube.client import ClusterClient
 from lightcompute.kube.family import Family
 from lightcompute.kube.performing import Performer
-from lightcompute.kube.runs import RunStore
+from lightcompute.kube.pools import Home, pool_of_settings
 from lightcompute.kube.settings import OperatorSettings
 from lightcompute.testing.builders import HERE, RunBuilder, a_run
 
+_POOL = pool_of_settings(OperatorSettings().pool)
 _START = StartAttempt(
     attempt=1, place=HERE, deadline_seconds=None, stop_after_seconds=None, grace_seconds=30
 )
@@ -41,7 +42,7 @@ class Requests:
 
 def performer(requests: Requests) -> Performer:
     client = cast("ClusterClient", requests)
-    return Performer(client, OperatorSettings(), Family(lambda _: None), RunStore())
+    return Performer(client, OperatorSettings(), Family(lambda _: None), Home())
 
 
 def two_nodes() -> RunBuilder:
@@ -50,7 +51,7 @@ def two_nodes() -> RunBuilder:
 
 def test_a_job_is_made_when_all_that_its_attempt_needs_is_there() -> None:
     requests = Requests()
-    asyncio.run(performer(requests).start(two_nodes().build(), _START))
+    asyncio.run(performer(requests).start(two_nodes().build(), _START, _POOL))
     assert requests.made == [
         "ConfigMap order",
         "Service rendezvous",

@@ -82,7 +82,7 @@ def test_the_environment_gives_what_the_command_line_does_not() -> None:
 @pytest.mark.parametrize(
     ("arguments", "where"),
     [
-        (("--price-per-gpu-hour-usd", "free"), "pricePerGpuHourUSD"),
+        (("--price-per-gpu-hour-usd", "free"), "pricePerGPUHourUSD"),
         (("--grace-seconds", "0"), "graceSeconds"),
         (("--node-selector", "gpu"), "--node-selector"),
         (("--lease-seconds", "1"), "leaseSeconds"),

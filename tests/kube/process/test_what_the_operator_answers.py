@@ -11,7 +11,9 @@ import pytest
 
 from lightcompute.api.money import parse_usd
 from lightcompute.api.reasons import Phase
+from lightcompute.api.training_cluster import PoolStatus, TrainingClusterStatus
 from lightcompute.core.revise import revised
+from lightcompute.kube.cluster_gauges import ClusterGauges
 from lightcompute.kube.metrics import GAUGES, Gauges, Metrics, kind_of
 from lightcompute.kube.probes import Check, Probes
 from lightcompute.testing.builders import RunBuilder, a_run
@@ -97,6 +99,11 @@ def a_full_page() -> str:
             dict.fromkeys(GAUGES, lambda: 7.0),
         )
     )
+    pool = PoolStatus(
+        name="a100", gpu_type="A100-40GB", capacity_gpus=16, free_gpus=3, reserved_gpus=1
+    )
+    status = TrainingClusterStatus(node_pools=(pool,))
+    metrics.registry.register(ClusterGauges(lambda: (("us-ord1", status),)))
     metrics.looked(0.02)
     metrics.faulted("bug")
     metrics.missed(2)
@@ -115,6 +122,8 @@ def test_the_page_tells_what_was_counted_and_what_is() -> None:
         'lightcompute_spent_usd{namespace="team-b"} 0.5',
         'lightcompute_watch_silence_seconds{kind="runs"} 1.5',
         "lightcompute_queue_keys 7.0",
+        'lightcompute_cluster_reachable{cluster="us-ord1"} 0.0',
+        'lightcompute_pool_free_gpus{cluster="us-ord1",gpu_type="A100-40GB",pool="a100"} 3.0',
         'lightcompute_look_seconds_bucket{le="0.025"} 1.0',
         "lightcompute_look_seconds_count 1.0",
         'lightcompute_look_faults_total{kind="bug"} 1.0',

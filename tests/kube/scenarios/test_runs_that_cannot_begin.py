@@ -30,25 +30,28 @@ def condition(status: dict[str, Any], type_: str) -> dict[str, Any]:
 
 
 @scenario
-def an_image_that_cannot_be_fetched_is_told_given_up_and_counted(space: Space) -> None:
-    run = space.submit("no-image", {"IMAGE_ERROR_1": 1, "RUN_SECONDS": 1})
+def an_image_that_cannot_be_fetched_is_told_given_up_and_tried_again_later(space: Space) -> None:
+    soon = {"retryIntervalSeconds": 5}
+    run = space.submit("no-image", {"IMAGE_ERROR_1": 1, "RUN_SECONDS": 1}, placement=soon)
     told = run.until(lambda each: each["reason"] == "ImageUnavailable", seconds=TOLD_SECONDS)
     assert told["phase"] == "Starting"
     assert "pull access denied" in told["message"]
     assert condition(told, "Running")["status"] == "False"
     assert run.told("ImageUnavailable")["type"] == "Warning"
     status = run.in_phase("Succeeded")
-    assert ends(status) == [("ImageUnavailable", True), ("Completed", False)]
+    assert ends(status) == [("ImageUnavailable", False), ("Completed", False)]
 
 
 @scenario
-def a_pod_that_cannot_be_configured_is_told_given_up_and_counted(space: Space) -> None:
-    policy = {"maxRestarts": 0}
-    run = space.submit("no-secret", {"CONFIG_ERROR": 1}, failurePolicy=policy)
+def a_pod_that_cannot_be_configured_is_told_and_given_up_with_the_search(space: Space) -> None:
+    short = {"preRunningDeadlineSeconds": 10}
+    run = space.submit("no-secret", {"CONFIG_ERROR": 1}, placement=short)
     told = run.until(lambda each: each["reason"] == "PodRefused", seconds=TOLD_SECONDS)
     assert 'secret "not-there" not found' in told["message"]
     status = run.in_phase("Failed")
-    assert ends(status) == [("PodRefused", True)]
+    assert status["reason"] == "PreRunningDeadlineExceeded"
+    assert 'secret "not-there" not found' in status["message"]
+    assert ends(status) == [("PodRefused", False)]
     assert run.pods == [] or run.pods[0]["status"]["phase"] == "Failed"
 
 
@@ -100,6 +103,6 @@ def a_quota_that_lets_no_pod_come_to_be_is_told_and_given_up(space: Space) -> No
     assert run.pods == []
     assert told["cost"]["spentUSD"] == "0.00"
     status = run.until(lambda each: each["attempts"][0]["state"] == "Ended")
-    assert ends(status)[0] == ("PodRefused", True)
+    assert ends(status)[0] == ("PodRefused", False)
     run.delete()
     run.gone()

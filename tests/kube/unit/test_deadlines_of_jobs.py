@@ -12,7 +12,7 @@ from lightcompute.kube.children import deadline_of, late_seconds
 from lightcompute.kube.client import ClusterClient
 from lightcompute.kube.family import Family
 from lightcompute.kube.performing import Performer
-from lightcompute.kube.runs import RunStore
+from lightcompute.kube.pools import Home
 from lightcompute.kube.settings import OperatorSettings
 from lightcompute.testing.builders import a_run, a_running_attempt, at
 from support.kube_builders import NAMESPACE, UID, JobBuilder, a_job, a_pod
@@ -37,7 +37,7 @@ def renewed(job: JobBuilder, *, start: int, deadline_seconds: int) -> tuple[str,
     patches, family = Patches(), Family(lambda _: None)
     family.job_changed(None, job.kept())
     client = cast("ClusterClient", patches)
-    performer = Performer(client, OperatorSettings(), family, RunStore())
+    performer = Performer(client, OperatorSettings(), family, Home())
     run = a_run().with_metadata(namespace=NAMESPACE, uid=UID)
     run = run.with_attempts(a_running_attempt(start_time=at(start)))
     asyncio.run(performer.renew(run.build(), 1, deadline_seconds))
@@ -91,7 +91,7 @@ def test_a_deadline_that_is_over_is_written_as_the_shortest_that_a_server_takes(
 
 def test_a_deadline_is_not_renewed_blindly() -> None:
     performer = Performer(
-        cast("ClusterClient", Patches()), OperatorSettings(), Family(lambda _: None), RunStore()
+        cast("ClusterClient", Patches()), OperatorSettings(), Family(lambda _: None), Home()
     )
     run = a_run().with_metadata(namespace=NAMESPACE, uid=UID).with_attempts(a_running_attempt())
     with pytest.raises(TemporaryFault, match="cannot be seen"):

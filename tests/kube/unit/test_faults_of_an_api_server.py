@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightcompute.backend import Conflict, PermanentFault, TemporaryFault
-from lightcompute.kube.faults import AlreadyExists, Expired, Forbidden, NotFound, fault_of
+from lightcompute.kube.faults import (
+    AlreadyExists,
+    Expired,
+    Forbidden,
+    NotFound,
+    Unauthorized,
+    fault_of,
+)
 
 ASKED = "POST /apis/batch/v1/namespaces/a/jobs"
 
@@ -24,7 +31,7 @@ def fault(
     ("code", "reason", "kind"),
     [
         (400, "BadRequest", PermanentFault),
-        (401, "Unauthorized", TemporaryFault),
+        (401, "Unauthorized", Unauthorized),
         (403, "Forbidden", Forbidden),
         (404, "NotFound", NotFound),
         (405, "MethodNotAllowed", PermanentFault),

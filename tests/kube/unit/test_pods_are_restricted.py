@@ -8,13 +8,20 @@ import pytest
 from hypothesis import given, settings
 
 from lightcompute.api.training_run import TrainingRun
-from lightcompute.kube.manifests import manifests_of
 from lightcompute.kube.reading import read_run
 from lightcompute.testing.builders import RunBuilder
 from runcontract.faults import ConfigurationFault
 from support.kube_builders import NAMESPACE
 from support.pod_security import violations
-from support.rendered_runs import SETTINGS, START, UID, any_run, rendered, with_trainer
+from support.rendered_runs import (
+    SETTINGS,
+    START,
+    UID,
+    any_run,
+    manifests_in_own_cluster,
+    rendered,
+    with_trainer,
+)
 
 POD_KEYS = {
     "restartPolicy",
@@ -118,7 +125,7 @@ def test_what_would_give_rights_is_refused_and_leaves_no_trace(field: str, value
 
 
 def _template(run: TrainingRun) -> Any:
-    return manifests_of(run, START, SETTINGS).job["spec"]["template"]
+    return manifests_in_own_cluster(run, START, SETTINGS).job["spec"]["template"]
 
 
 def _broken(path: str, value: Any) -> dict[str, Any]:

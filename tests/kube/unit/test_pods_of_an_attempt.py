@@ -1,6 +1,5 @@
 import pytest
 
-from lightcompute.kube.manifests import manifests_of
 from lightcompute.kube.settings import OperatorSettings, PoolSettings
 from lightcompute.testing.builders import a_run
 from runcontract import environment
@@ -9,6 +8,7 @@ from support.rendered_runs import (
     START,
     Document,
     in_cluster,
+    manifests_in_own_cluster,
     pod_of,
     sidecar_of,
     trainer_of,
@@ -118,7 +118,7 @@ def test_the_contracts_variables_win_over_any_that_came_in_beside_the_reader() -
     sneaked = variable.model_copy(update={"name": environment.ATTEMPT})
     trainer = run.spec.trainer.model_copy(update={"env": (sneaked,)})
     run = run.model_copy(update={"spec": run.spec.model_copy(update={"trainer": trainer})})
-    job = manifests_of(run, START, SETTINGS).job
+    job = manifests_in_own_cluster(run, START, SETTINGS).job
     [container] = job["spec"]["template"]["spec"]["containers"]
     assert variables(container)[environment.ATTEMPT] == "1"
 

@@ -91,10 +91,16 @@ class Api:
     def eventually(
         self, path: str, holds: Callable[[Document], object], *, seconds: float = 30
     ) -> Document:
-        """The object once `holds` says so of it; fails the test, telling what it is, when that does not come."""
+        """The object once `holds` says so of it; fails the test, telling what it is, when that does not come.
+
+        A server that is taken away meanwhile is asked again.
+        """
         end = time.monotonic() + seconds
         while True:
-            found = self.find(path)
+            try:
+                found = self.find(path)
+            except (OSError, http.client.HTTPException):
+                found = None
             if found is not None and holds(found):
                 return found
             assert time.monotonic() < end, f"{path} never came to be so: {_shown(found)}"

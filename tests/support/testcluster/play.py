@@ -13,9 +13,15 @@ from pathlib import Path
 from support.source import CHECKOUT
 from support.testcluster.binaries import NoBinaries
 from support.testcluster.control_plane import ControlPlane
+from support.testcluster.fleet import Pool, join
 
 NAMES = ("us-ord1", "us-iad1", "eu-fra1")
-POOLS = {"A100-40GB": 2, "L40S": 2}
+POOLS = {
+    "us-ord1": {"A100-40GB": 2, "L40S": 2},
+    "us-iad1": {"A100-40GB": 1, "A100-80GB": 2},
+    "eu-fra1": {"A100-80GB": 1, "L40S": 2},
+}
+"""Nodes of 8 GPUs in each."""
 _JOB = "tests/testcluster/trainer-job.yaml"
 _LOOK_SECONDS = 1
 
@@ -32,6 +38,8 @@ def main(arguments: list[str]) -> int:
     ):
         try:
             planes = [open_.enter_context(_started(Path(folder), name)) for name in NAMES[:wanted]]
+            if len(planes) > 1:
+                _join(planes)
             _say(_welcome(planes))
             _watch(planes)
         except NoBinaries as reason:
@@ -46,7 +54,7 @@ def _started(folder: Path, name: str) -> ControlPlane:
     begin = time.monotonic()
     plane = ControlPlane.start(folder / name, name)
     try:
-        for gpu_type, count in POOLS.items():
+        for gpu_type, count in POOLS[name].items():
             plane.add_nodes(count, gpu_type)
         for file in sorted((CHECKOUT / "crds").glob("*.yaml")):
             plane.api.apply_crd(file)
@@ -57,6 +65,25 @@ def _started(folder: Path, name: str) -> ControlPlane:
     return plane
 
 
+def _join(planes: list[ControlPlane]) -> None:
+    """The first cluster takes runs, and all of them are places for these."""
+    for plane in planes:
+        pools = tuple(Pool(gpu_type=gpu_type) for gpu_type in POOLS[plane.name])
+        join(planes[0], plane, pools, operator_namespace="default")
+
+
+def _operator(planes: list[ControlPlane]) -> list[str]:
+    if len(planes) > 1:
+        return [
+            "  kubectl get tcluster",
+            "  .venv/bin/lightcompute operator --http-host 127.0.0.1 --training-clusters &",
+        ]
+    return [
+        "  .venv/bin/lightcompute operator --http-host 127.0.0.1 --gpu-type A100-40GB \\",
+        "    --node-selector lightcompute.dev/gpu-type=A100-40GB --price-per-gpu-hour-usd 1.29 &",
+    ]
+
+
 def _welcome(planes: list[ControlPlane]) -> str:
     first, *others = planes
     lines = [
@@ -65,8 +92,7 @@ def _welcome(planes: list[ControlPlane]) -> str:
         "",
         f"  export KUBECONFIG={first.kubeconfig}",
         "  kubectl get nodes -L lightcompute.dev/gpu-type",
-        "  .venv/bin/lightcompute operator --http-host 127.0.0.1 --gpu-type A100-40GB \\",
-        "    --node-selector lightcompute.dev/gpu-type=A100-40GB --price-per-gpu-hour-usd 1.29 &",
+        *_operator(planes),
         "  kubectl apply -f examples/baseline-run.yaml",
         "  kubectl get trun -w",
         "",

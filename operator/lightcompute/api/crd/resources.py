@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lightcompute.api.crd import changes, rules_of_spec, rules_of_training
+from lightcompute.api.crd import changes, rules_of_cluster, rules_of_spec, rules_of_training
 from lightcompute.api.crd.definition import Column, Resource
 from lightcompute.api.crd.rule import Rule, literal
 from lightcompute.api.crd.schema import Additions
@@ -13,6 +13,7 @@ from lightcompute.api.status import (
     TrainingRunStatus,
 )
 from lightcompute.api.trainer import Trainer
+from lightcompute.api.training_cluster import TrainingClusterSpec, TrainingClusterStatus
 from runcontract.base import document_key
 from runcontract.order import Model, Training
 
@@ -92,4 +93,45 @@ TRAINING_RUN = Resource(
     ),
 )  # fmt: skip
 
-RESOURCES = (TRAINING_RUN,)
+TRAINING_CLUSTER = Resource(
+    kind="TrainingCluster",
+    plural="trainingclusters",
+    short_name="tcluster",
+    scope="Cluster",
+    says="A cluster that runs may be placed into: how it is reached, its pools of GPUs and their prices (spec), and what is seen of it (status).",
+    spec=TrainingClusterSpec,
+    status=TrainingClusterStatus,
+    additions=Additions(
+        rules=rules_of_spec.RULES | rules_of_cluster.RULES,
+        list_keys={
+            (TrainingClusterSpec, "nodePools"): "name",
+            (TrainingClusterStatus, "conditions"): "type",
+            (TrainingClusterStatus, "nodePools"): "name",
+        },
+        whole=frozenset({TrainingClusterStatus}),
+    ),
+    rules=(rules_of_cluster.NAME,),
+    columns=(
+        Column(name="Region", path=".spec.region", says="Where it is."),
+        Column(
+            name="Reachable",
+            path='.status.conditions[?(@.type=="Reachable")].status',
+            says="Whether it answers.",
+        ),
+        Column(name="GPUs", type="integer", path=".status.capacityGPUs", says="GPUs of all pools."),
+        Column(name="Free", type="integer", path=".status.freeGPUs", says="Free GPUs."),
+        Column(name="Reserved", type="integer", path=".status.reservedGPUs", says="GPUs that runs have reserved and do not hold yet."),
+        Column(name="Runs", type="integer", path=".status.runningRuns", says="Runs with an attempt in it."),
+        Column(name="Age", type="date", path=".metadata.creationTimestamp", says="Time since it was made."),
+        Column(name="Version", path=".status.version", says="Version of its API server.", wide=True),
+        Column(name="Latency", type="integer", path=".status.latencyMilliseconds", says="Time that its API server takes for an answer, in milliseconds.", wide=True),
+        Column(
+            name="Reason",
+            path='.status.conditions[?(@.type=="Reachable")].reason',
+            says="Why it is reachable or not.",
+            wide=True,
+        ),
+    ),
+)  # fmt: skip
+
+RESOURCES = (TRAINING_RUN, TRAINING_CLUSTER)

@@ -17,6 +17,7 @@ from lightcompute.kube.manifests.pod import (
 )
 from lightcompute.kube.manifests.program import MASTER_PORT
 from lightcompute.kube.observed import TRAINER
+from lightcompute.kube.pools import Home, Pool
 from lightcompute.kube.settings import OperatorSettings
 from runcontract.order import Order, RunIdentity
 
@@ -32,19 +33,23 @@ class Manifests:
     job: Document
 
 
-def manifests_of(run: TrainingRun, start: StartAttempt, settings: OperatorSettings) -> Manifests:
-    """The children of the attempt that `start` orders."""
-    cluster = settings.pool.cluster
-    order = metadata_of(run, start.attempt, ORDER, cluster=cluster)
+def manifests_of(
+    run: TrainingRun, start: StartAttempt, settings: OperatorSettings, *, pool: Pool, home: Home
+) -> Manifests:
+    """The children of the attempt that `start` orders, to be put onto the nodes of `pool`."""
+
+    def metadata(purpose: str) -> Document:
+        return metadata_of(run, start.attempt, purpose, cluster=start.place.cluster, home=home)
+
     services: list[Document] = []
     if run.spec.trainer.num_nodes > 1:
-        services.append(_rendezvous(run, start, cluster))
+        services.append(_rendezvous(run, start, metadata(RENDEZVOUS)))
     if run.spec.tensorboard.enabled:
-        services.append(_tensorboard(run, start, cluster))
+        services.append(_tensorboard(run, start, metadata(TENSORBOARD)))
     return Manifests(
-        config_maps=() if run.spec.training is None else (_order(run, order),),
+        config_maps=() if run.spec.training is None else (_order(run, metadata(ORDER)),),
         services=tuple(services),
-        job=_job(run, start, settings),
+        job=_job(run, start, metadata(TRAINER), pod_template(run, start, settings, pool, home)),
     )
 
 
@@ -65,7 +70,7 @@ def _order(run: TrainingRun, metadata: Document) -> Document:
     }
 
 
-def _job(run: TrainingRun, start: StartAttempt, settings: OperatorSettings) -> Document:
+def _job(run: TrainingRun, start: StartAttempt, metadata: Document, template: Document) -> Document:
     nodes = run.spec.trainer.num_nodes
     spec: Document = {
         "completionMode": "Indexed",
@@ -90,14 +95,14 @@ def _job(run: TrainingRun, start: StartAttempt, settings: OperatorSettings) -> D
                 },
             ]
         },
-        "template": pod_template(run, start, settings),
+        "template": template,
     }
     if start.deadline_seconds is not None:
         spec["activeDeadlineSeconds"] = max(1, start.deadline_seconds)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata_of(run, start.attempt, TRAINER, cluster=settings.pool.cluster),
+        "metadata": metadata,
         "spec": spec,
     }
 
@@ -110,12 +115,12 @@ def _selector(run: TrainingRun, start: StartAttempt) -> dict[str, str]:
     }
 
 
-def _rendezvous(run: TrainingRun, start: StartAttempt, cluster: str) -> Document:
+def _rendezvous(run: TrainingRun, start: StartAttempt, metadata: Document) -> Document:
     """Gives each pod a name, before it is ready: the ranks find each other by it."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata_of(run, start.attempt, RENDEZVOUS, cluster=cluster),
+        "metadata": metadata,
         "spec": {
             "clusterIP": "None",
             "publishNotReadyAddresses": True,
@@ -125,11 +130,11 @@ def _rendezvous(run: TrainingRun, start: StartAttempt, cluster: str) -> Document
     }
 
 
-def _tensorboard(run: TrainingRun, start: StartAttempt, cluster: str) -> Document:
+def _tensorboard(run: TrainingRun, start: StartAttempt, metadata: Document) -> Document:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata_of(run, start.attempt, TENSORBOARD, cluster=cluster),
+        "metadata": metadata,
         "spec": {
             # One pod needs no address beside its own, and an address costs the API server more than all the rest.
             "clusterIP": "None",

@@ -5,12 +5,16 @@ from __future__ import annotations
 from lightcompute.api import labels
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.kube.client import Document
+from lightcompute.kube.pools import Home
 from runcontract.base import API_VERSION
 
 
-def marks(run: TrainingRun, attempt: int, purpose: str, *, cluster: str) -> dict[str, str]:
-    """Labels of what serves `purpose` in `attempt`."""
-    return {
+def marks(
+    run: TrainingRun, attempt: int, purpose: str, *, cluster: str, home: Home
+) -> dict[str, str]:
+    """Labels of what serves `purpose` in `attempt`; in another cluster they say whose it is."""
+    away = {labels.ORIGIN: home.origin, labels.RUN_NAMESPACE: str(run.metadata.namespace)}
+    return (away if home.namespace is not None else {}) | {
         labels.MANAGED_BY: "lightcompute",
         "app.kubernetes.io/name": "lightcompute",
         "app.kubernetes.io/component": purpose,
@@ -23,23 +27,28 @@ def marks(run: TrainingRun, attempt: int, purpose: str, *, cluster: str) -> dict
     }
 
 
-def metadata_of(run: TrainingRun, attempt: int, purpose: str, *, cluster: str) -> Document:
-    """Metadata of a child in the run's own cluster: it goes when the run goes."""
-    return {
+def metadata_of(
+    run: TrainingRun, attempt: int, purpose: str, *, cluster: str, home: Home
+) -> Document:
+    """Metadata of a child. Beside its run it goes when the run goes; in another cluster nothing there owns it."""
+    metadata: Document = {
         "name": name_of(run, attempt, purpose),
-        "namespace": run.metadata.namespace,
-        "labels": marks(run, attempt, purpose, cluster=cluster),
-        "ownerReferences": [
-            {
-                "apiVersion": API_VERSION,
-                "kind": "TrainingRun",
-                "name": run.metadata.name,
-                "uid": run.metadata.uid,
-                "controller": True,
-                "blockOwnerDeletion": True,
-            }
-        ],
+        "namespace": home.namespace_of(run),
+        "labels": marks(run, attempt, purpose, cluster=cluster, home=home),
     }
+    if home.namespace is not None:
+        return metadata
+    metadata["ownerReferences"] = [
+        {
+            "apiVersion": API_VERSION,
+            "kind": "TrainingRun",
+            "name": run.metadata.name,
+            "uid": run.metadata.uid,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+    ]
+    return metadata
 
 
 def name_of(run: TrainingRun, attempt: int, purpose: str) -> str:

@@ -8,6 +8,7 @@ from lightcompute.kube.client import Document
 from lightcompute.kube.manifests.marks import marks, name_of
 from lightcompute.kube.manifests.program import arguments, command, variables
 from lightcompute.kube.observed import TRAINER
+from lightcompute.kube.pools import Home, Pool
 from lightcompute.kube.settings import OperatorSettings
 
 ORDER_FOLDER = "/var/run/lightcompute"
@@ -30,7 +31,9 @@ def output_folder(run: TrainingRun) -> str:
     return f"{RUNS_FOLDER}/{run.metadata.name}-{run.metadata.uid[:8]}"
 
 
-def pod_template(run: TrainingRun, start: StartAttempt, settings: OperatorSettings) -> Document:
+def pod_template(
+    run: TrainingRun, start: StartAttempt, settings: OperatorSettings, pool: Pool, home: Home
+) -> Document:
     """Labels and spec of the attempt's pods."""
     trainer = run.spec.trainer
     spec: Document = {
@@ -47,9 +50,9 @@ def pod_template(run: TrainingRun, start: StartAttempt, settings: OperatorSettin
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "nodeSelector": {**trainer.node_selector, **settings.pool.node_selector},
-        "tolerations": _tolerations(run, settings),
-        "containers": [_trainer(run, start, settings)],
+        "nodeSelector": {**trainer.node_selector, **pool.node_selector},
+        "tolerations": _tolerations(run, pool),
+        "containers": [_trainer(run, start, settings, pool)],
         "volumes": _volumes(run, start),
     }
     if run.spec.tensorboard.enabled:
@@ -58,18 +61,20 @@ def pod_template(run: TrainingRun, start: StartAttempt, settings: OperatorSettin
         spec["imagePullSecrets"] = [{"name": each.name} for each in trainer.image_pull_secrets]
     if trainer.num_nodes > 1:
         spec["subdomain"] = name_of(run, start.attempt, RENDEZVOUS)
-    labels = marks(run, start.attempt, TRAINER, cluster=settings.pool.cluster)
+    labels = marks(run, start.attempt, TRAINER, cluster=start.place.cluster, home=home)
     return {"metadata": {"labels": labels}, "spec": spec}
 
 
-def _trainer(run: TrainingRun, start: StartAttempt, settings: OperatorSettings) -> Document:
+def _trainer(
+    run: TrainingRun, start: StartAttempt, settings: OperatorSettings, pool: Pool
+) -> Document:
     trainer = run.spec.trainer
     folder = output_folder(run)
     container: Document = {
         "name": TRAINER,
         "image": trainer.image or settings.trainer_image,
         "env": variables(run, start, folder, order=f"{ORDER_FOLDER}/order.yaml"),
-        "resources": _resources(run, settings),
+        "resources": _resources(run, pool),
         # An image of the user's own may write where it likes in its own files; what it may do outside is the same.
         "securityContext": {**_RESTRICTED, "readOnlyRootFilesystem": trainer.image is None},
         # A program that leaves no last word says why it ended by the end of its log.
@@ -118,11 +123,11 @@ def _pull_policy(run: TrainingRun, settings: OperatorSettings) -> Document:
     return {"imagePullPolicy": policy} if policy else {}
 
 
-def _resources(run: TrainingRun, settings: OperatorSettings) -> Document:
+def _resources(run: TrainingRun, pool: Pool) -> Document:
     """As the run says; one GPU a process where it names none. A GPU that is asked for is a limit too, as Kubernetes wants it."""
     given = run.spec.trainer.resources_per_node
     requests, limits = dict(given.requests), dict(given.limits)
-    gpu = settings.pool.gpu_resource
+    gpu = pool.gpu_resource
     if gpu:
         count = limits.get(gpu) or requests.get(gpu) or str(run.spec.trainer.num_proc_per_node)
         limits[gpu] = requests[gpu] = count
@@ -131,12 +136,8 @@ def _resources(run: TrainingRun, settings: OperatorSettings) -> Document:
     return {key: value for key, value in (("requests", requests), ("limits", limits)) if value}
 
 
-def _tolerations(run: TrainingRun, settings: OperatorSettings) -> list[Document]:
-    given = [each.document() for each in run.spec.trainer.tolerations]
-    return [
-        *given,
-        *({"key": each.key, "operator": "Exists"} for each in settings.pool.tolerations),
-    ]
+def _tolerations(run: TrainingRun, pool: Pool) -> list[Document]:
+    return [*(each.document() for each in run.spec.trainer.tolerations), *pool.tolerations]
 
 
 def _mounts(run: TrainingRun) -> list[Document]:

@@ -1,0 +1,79 @@
+"""One API server in which attempts run: what is seen of them there, and what is done about them there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from lightcompute.api import labels
+from lightcompute.kube.client import ClusterClient
+from lightcompute.kube.family import Family
+from lightcompute.kube.logs import TrainerLogs
+from lightcompute.kube.observed import SeenJob, SeenPod, kept_job, kept_pod
+from lightcompute.kube.paths import JOBS, PODS
+from lightcompute.kube.performing import Performer
+from lightcompute.kube.pools import Home
+from lightcompute.kube.reflector import Reflector
+from lightcompute.kube.settings import OperatorSettings
+from lightcompute.kube.sight import Sight
+
+OURS = f"{labels.MANAGED_BY}=lightcompute,{labels.RUN_UID}"
+
+
+class Site:
+    """Children of runs in one cluster; `wake` is told of a run about whose children something changed."""
+
+    def __init__(
+        self,
+        client: ClusterClient,
+        settings: OperatorSettings,
+        home: Home,
+        wake: Callable[[str], None],
+    ) -> None:
+        self.client = client
+        self.home = home
+        self.family = Family(wake)
+        self.logs = TrainerLogs(
+            client, reads_per_second=settings.log_reads_per_second, changed=wake
+        )
+        self.sight = Sight(client, self.family, self.logs, home)
+        self.performer = Performer(client, settings, self.family, home)
+        self.selector = OURS + (f",{labels.ORIGIN}={home.origin}" if home.origin else "")
+        namespaces: Iterable[str | None] = settings.namespaces or (None,)
+        if home.namespace is not None:
+            namespaces = (home.namespace,)
+        self.reflectors: tuple[Reflector[Any], ...] = tuple(
+            reflector for namespace in namespaces for reflector in self._reflectors(namespace)
+        )
+
+    def _reflectors(self, namespace: str | None) -> tuple[Reflector[Any], ...]:
+        jobs: Reflector[SeenJob] = Reflector(
+            self.client,
+            JOBS.within(namespace),
+            keep=kept_job,
+            changed=self.family.job_changed,
+            selector=self.selector,
+        )
+        pods: Reflector[SeenPod] = Reflector(
+            self.client,
+            PODS.within(namespace),
+            keep=kept_pod,
+            changed=self.family.pod_changed,
+            selector=self.selector,
+        )
+        return jobs, pods
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether everything that there is was listed once."""
+        return all(reflector.synced.is_set() for reflector in self.reflectors)
+
+    async def synced(self) -> None:
+        """Returns when every watch has listed what there is: before that nothing is known to be missing."""
+        await asyncio.gather(*(reflector.synced.wait() for reflector in self.reflectors))
+
+    def settle(self, run_uid: str, attempt: int) -> None:
+        """The end of `attempt` and all before it is on record: the last states and logs of their pods are forgotten."""
+        for pod_uid in self.family.settle(run_uid, attempt):
+            self.logs.forget(pod_uid)

@@ -1,0 +1,185 @@
+"""Runs in several clusters, as a test sees them: what is placed where, and whether more was ever placed than there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lightcompute.api import labels
+from support.run_spaces import Run, Space, a_space
+from support.run_watch import RunWatch
+from support.testcluster.api import ApiFault
+from support.testcluster.cluster import Cluster
+from support.testcluster.control_plane import ControlPlane
+from support.testcluster.fleet import CLUSTERS, NAMESPACE, Pool, join, make_namespace
+from support.testcluster.proxy import FaultProxy
+
+Document = dict[str, Any]
+GPUS = 2
+TYPES = {"us-ord1": "A100-40GB", "us-iad1": "A100-80GB", "eu-fra1": "L40S"}
+"""The one type of each cluster, in the order in which runs here want them."""
+PATIENCE = {
+    "kube.worker_cluster.PROBE_SECONDS": 0.5,
+    "kube.worker_cluster.PROBE_AGAIN_SECONDS": 0.5,
+    "kube.worker_cluster.UNREACHABLE_SECONDS": 6.0,
+    "kube.worker_cluster.TIMEOUT_SECONDS": 2.0,
+    "kube.atlas.TELL_SECONDS": 0.3,
+    "kube.sweep.ROUND_SECONDS": 1.0,
+    "kube.sweep.GRACE_SECONDS": 2.0,
+    "core.checks_end.OWED_AFTER_SECONDS": 8,
+}
+"""What would make tests wait for minutes."""
+
+
+@dataclass(kw_only=True)
+class Fleet:
+    """Three clusters and a space for runs in the first."""
+
+    planes: tuple[ControlPlane, ...]
+    space: Space
+    folder: Path
+    watches: Mapping[str, RunWatch]
+    proxies: dict[str, FaultProxy] = field(default_factory=dict)
+
+    @property
+    def api(self) -> Any:
+        """The first cluster."""
+        return self.planes[0].api
+
+    def plane(self, name: str) -> ControlPlane:
+        """One of them."""
+        return next(plane for plane in self.planes if plane.name == name)
+
+    def join(self, *names: str, **spec: Any) -> None:
+        """Makes these clusters places for runs."""
+        for name in names or tuple(TYPES):
+            plane = self.plane(name)
+            proxy = self.proxies.get(name)
+            join(
+                self.planes[0],
+                plane,
+                (Pool(gpu_type=TYPES[name], gpus_per_node=GPUS),),
+                operator_namespace=self.space.namespace,
+                kubeconfig=None if proxy is None else proxy.kubeconfig,
+                **spec,
+            )
+
+    def behind_a_proxy(self, name: str) -> FaultProxy:
+        """From now on `name` is reached through a proxy."""
+        proxy = FaultProxy.start(self.plane(name), folder=self.folder / name)
+        self.space.stack.callback(proxy.stop)
+        self.proxies[name] = proxy
+        return proxy
+
+    def reachable(self, *names: str, seconds: float = 30) -> None:
+        """Returns when these clusters can be used."""
+        for name in names or tuple(TYPES):
+            self.condition(name, "Reachable", "True", seconds=seconds)
+
+    def condition(
+        self, name: str, type_: str, status: str, reason: str = "", *, seconds: float = 30
+    ) -> Document:
+        """The condition of a TrainingCluster, once it is so."""
+        found: list[Document] = []
+
+        def holds(cluster: Document) -> bool:
+            found[:] = [
+                each
+                for each in cluster.get("status", {}).get("conditions", ())
+                if each["type"] == type_ and each["status"] == status
+            ]
+            return bool(found) and (not reason or found[0]["reason"] == reason)
+
+        self.api.eventually(f"{CLUSTERS}/{name}", holds, seconds=seconds)
+        return found[0]
+
+    def submit(self, name: str, sim: Mapping[str, object] | None = None, **spec: Any) -> Run:
+        """A run that wants the types in their order, and no other."""
+        placement = {"gpuTypes": list(TYPES.values()), **spec.pop("placement", {})}
+        return self.space.submit(name, sim, placement=placement, **spec)
+
+    def jobs(self, cluster: str) -> list[Document]:
+        """Jobs of runs in `cluster`, wherever they are."""
+        namespace = self.space.namespace if cluster == self.planes[0].name else NAMESPACE
+        path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
+        found: list[Document] = self.plane(cluster).api.get(path, labelSelector=labels.RUN_UID)[
+            "items"
+        ]
+        return found
+
+    def most_at_once(self, cluster: str) -> int:
+        """GPUs that Jobs which were not over wanted at once, at most, in everything that was recorded there."""
+        alive: dict[str, int] = {}
+        most = 0
+        for change in self.watches[cluster].changes:
+            if change.kind.value != "Job":
+                continue
+            status = change.document.get("status") or {}
+            over = any(
+                each["type"] in {"Complete", "Failed"} and each["status"] == "True"
+                for each in status.get("conditions") or ()
+            )
+            if change.gone or over:
+                alive.pop(change.uid, None)
+            else:
+                alive[change.uid] = _gpus(change.document)
+            most = max(most, sum(alive.values()))
+        return most
+
+
+def place_of(status: Document) -> str:
+    """The cluster of the newest attempt."""
+    return str(status["attempts"][-1]["place"]["cluster"])
+
+
+def candidates(status: Document) -> dict[str, str]:
+    """What became of each cluster in the last round."""
+    return {each["place"]["cluster"]: each["reason"] for each in status["placement"]["candidates"]}
+
+
+def _gpus(job: Document) -> int:
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    each = int(container["resources"]["limits"]["nvidia.com/gpu"])
+    return each * int(job["spec"].get("completions") or 1)
+
+
+@contextmanager
+def a_fleet(planes: tuple[ControlPlane, ...], folder: Path) -> Iterator[Fleet]:
+    """Afterwards no TrainingCluster is left, and nothing of the runs in other clusters."""
+    first: Cluster = planes[0]
+    for plane in planes[1:]:
+        make_namespace(plane)
+    options = ("--training-clusters",)
+    with a_space(first, folder, options=options, patience=PATIENCE) as space:
+        others = {
+            plane.name: space.stack.enter_context(RunWatch(plane, (NAMESPACE,)))
+            for plane in planes[1:]
+        }
+        fleet = Fleet(
+            planes=planes,
+            space=space,
+            folder=folder,
+            watches={first.name: space.watch, **others},
+        )
+        space.stack.callback(_tidy, planes)
+        space.start_operator().wait_ready()
+        yield fleet
+
+
+def _tidy(planes: tuple[ControlPlane, ...]) -> None:
+    planes[0].api.delete(CLUSTERS)
+    for plane in planes[1:]:
+        for path in ("/apis/batch/v1", "/api/v1"):
+            for kind in ("jobs",) if "batch" in path else ("configmaps", "services", "pods"):
+                for each in plane.api.get(
+                    f"{path}/namespaces/{NAMESPACE}/{kind}", labelSelector=labels.RUN_UID
+                )["items"]:
+                    name = each["metadata"]["name"]
+                    with suppress(ApiFault):  # gone already
+                        plane.api.delete(
+                            f"{path}/namespaces/{NAMESPACE}/{kind}/{name}",
+                            {"propagationPolicy": "Background", "gracePeriodSeconds": 0},
+                        )

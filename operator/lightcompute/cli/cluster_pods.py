@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import click
 
-from lightcompute.api import TrainingRun
+from lightcompute.api import TrainingRun, labels
+from lightcompute.backend import PermanentFault
 from lightcompute.cli.cluster_target import ClusterTarget
 from lightcompute.cli.target import LogsWanted
 from lightcompute.cli.tensorboard import free_port, told_address
@@ -26,6 +27,8 @@ from runcontract.exit_codes import ExitCode
 from runcontract.faults import Fault
 
 _LOOK_SECONDS = 2.0
+_LOGS = "`kubectl -n {namespace} logs -f --prefix -l {selector},lightcompute.dev/purpose=trainer`."
+_FORWARD = "`kubectl -n {namespace} port-forward $(kubectl -n {namespace} get pod -o name -l {selector} | head -1) 6006`."
 
 
 def print_logs(
@@ -44,8 +47,34 @@ async def _print_logs(
         raise ClusterRefusal(
             Fault(where="--attempt", found=str(attempt), expected=f"one of: {known}")
         )
+    await _check_at_hand(target.remote, run, attempt, _LOGS)
     log = PodLog(target.remote, run, attempt=attempt, rank=wanted.rank)
     await log.print(write, follow=wanted.follow, note=_note)
+
+
+async def _check_at_hand(remote: Remote, run: TrainingRun, attempt: int, command: str) -> None:
+    """Raises ClusterRefusal for an attempt in a cluster that this kubeconfig does not lead to, with the command for there."""
+    recorded = next((each for each in run.status.attempts if each.number == attempt), None)
+    if recorded is None:
+        return
+    try:
+        clusters = await remote.clusters()
+    except PermanentFault:
+        return  # whoever may not see them finds out that there is no pod
+    name = recorded.place.cluster
+    found = next((each for each in clusters if each["metadata"]["name"] == name), None)
+    namespace = ((found or {}).get("spec") or {}).get("namespace")
+    if namespace is None:
+        return
+    selector = f"{labels.RUN_UID}={run.metadata.uid},{labels.ATTEMPT}={attempt}"
+    raise ClusterRefusal(
+        Fault(
+            where=f"attempt {attempt} of run {run.metadata.name}",
+            found=f"its pods are in the cluster {name}",
+            expected="the cluster that the kubeconfig leads to",
+            action=f"With the kubeconfig of {name}: {command.format(namespace=namespace, selector=selector)}",
+        )
+    )
 
 
 async def _newest(target: ClusterTarget, run: TrainingRun, *, wait: bool) -> int:
@@ -80,6 +109,9 @@ async def _curves(remote: Remote, run: TrainingRun, port: int) -> None:
         raise _no_curves(
             run.metadata.name, "spec.tensorboard.enabled is false", "true, from the next attempt on"
         )
+    if run.status.attempts:
+        newest = run.status.attempts[-1].number
+        await _check_at_hand(remote, run, newest, _FORWARD)
     if any(attempt.is_live for attempt in run.status.attempts):
         pod = await _pod_with_curves(remote, run)
         await _forward(remote, pod.seen, port)

@@ -18,6 +18,7 @@ from lightcompute.core.ledger import folded_attempts, total_cost
 from lightcompute.core.placement import PASSING, Round, look_for_place
 from lightcompute.core.revise import revised
 from lightcompute.core.search import (
+    has_other_places,
     next_try,
     retry_interval,
     round_is_due,
@@ -34,7 +35,7 @@ def a_refused_spec_starts_nothing(facts: Facts) -> Verdict | None:
     if faults:
         return _refused(facts, Reason.SPEC_REFUSED, " ".join(faults))
     status = facts.status
-    refused = status.reason == Reason.START_REFUSED
+    refused = status.reason == Reason.START_REFUSED and not has_other_places(facts.snapshot)
     if refused and status.observed_generation == facts.run.metadata.generation:
         return _refused(facts, Reason.START_REFUSED, status.message)
     return None

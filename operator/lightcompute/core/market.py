@@ -57,29 +57,31 @@ def need_of(run: TrainingRun, gpu_resource: str) -> Need:
     return Need(pods=trainer.num_nodes, gpus=gpus if gpu_resource else 0)
 
 
-def rate_of(run: TrainingRun, stall: Stall) -> MicroUSD:
-    """What `run` costs for an hour there: the GPUs that it holds, or its processes where it holds none."""
-    held = need_of(run, stall.gpu_resource).total or run.spec.trainer.devices
-    return stall.price_per_gpu_hour * held
-
-
-def offer_of(run: TrainingRun, stall: Stall, *, now: datetime, turn: Turn | None = None) -> Offer:
-    """What `stall` offers to `run`; with no `turn`, as if it stood first in the line and everything were free."""
-    reason, message = _unavailable(run, stall, now, turn) or (None, "")
-    return Offer(
-        place=stall.place, rate_per_hour=rate_of(run, stall), unavailable=reason, message=message
-    )
-
-
 def offers_of(
     run: TrainingRun, stalls: Iterable[Stall], *, now: datetime, turn: Turn | None = None
 ) -> tuple[Offer, ...]:
-    """What all of them offer."""
-    return tuple(offer_of(run, stall, now=now, turn=turn) for stall in stalls)
+    """What each of them offers to `run`; with no `turn`, as if it stood first in the line and everything were free."""
+    needs: dict[str, Need] = {}
+    offers: list[Offer] = []
+    for stall in stalls:
+        need = needs.get(stall.gpu_resource)
+        if need is None:
+            need = needs[stall.gpu_resource] = need_of(run, stall.gpu_resource)
+        reason, message = _unavailable(run, stall, need, now, turn) or (None, "")
+        offers.append(
+            Offer(
+                place=stall.place,
+                # For the GPUs that it holds, or its processes where it holds none.
+                rate_per_hour=stall.price_per_gpu_hour * (need.total or run.spec.trainer.devices),
+                unavailable=reason,
+                message=message,
+            )
+        )
+    return tuple(offers)
 
 
 def _unavailable(
-    run: TrainingRun, stall: Stall, now: datetime, turn: Turn | None
+    run: TrainingRun, stall: Stall, need: Need, now: datetime, turn: Turn | None
 ) -> tuple[Reason, str] | None:
     namespace = run.metadata.namespace or ""
     if stall.namespaces and namespace not in stall.namespaces:
@@ -87,7 +89,6 @@ def _unavailable(
         return Reason.NAMESPACE_NOT_ALLOWED, f"{namespace} is not among {allowed}"
     if stall.shut is not None:
         return stall.shut
-    need = need_of(run, stall.gpu_resource)
     if stall.whole is not None and not stall.whole.holds(need):
         return Reason.TOO_LARGE, f"{need} GPUs are needed; it has {_size(stall.whole)} in all"
     if _is_stocked_out(stall, need, now):

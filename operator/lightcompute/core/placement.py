@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from lightcompute.api.money import show_usd
 from lightcompute.api.reasons import Reason, known_reason
 from lightcompute.api.status import MAX_CANDIDATES, Attempt, Candidate, Place
 from lightcompute.core.budget import (
     left_of,
+    limit_of,
     paid_seconds,
     useful_seconds,
 )
@@ -24,8 +27,11 @@ PASSING = (
     Reason.CLUSTER_UNREACHABLE,
     Reason.IMAGE_UNAVAILABLE,
     Reason.POD_REFUSED,
+    Reason.START_REFUSED,
 )
 """Reasons that pass by themselves, or by what others do: a place that has one of them is worth waiting for."""
+_Check = Callable[[Facts, Offer], tuple[Reason, str] | None]
+_WOULD_DO = frozenset({Reason.CHOSEN, Reason.NOT_PREFERRED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,54 +39,65 @@ class Round:
     """One look at all places."""
 
     candidates: tuple[Candidate, ...]
-    """Each of them, best first; no more than a status has room for."""
+    """Best first; no more than a status has room for, the chosen one among them."""
     chosen: Offer | None
     takers: tuple[Place, ...] = ()
     """Every place that would take the run now, best first: the chosen one, and those that are not preferred."""
-
-    def count(self, reason: Reason) -> int:
-        """How many places have `reason`."""
-        return sum(candidate.reason == reason for candidate in self.candidates)
+    reasons: Counter[Reason] = field(default_factory=Counter)
+    """How many of all places have each reason."""
 
     @property
     def only_money_is_missing(self) -> bool:
         """Whether some place would do but for its price, and none but for its price could be waited for."""
-        unaffordable = self.count(Reason.BUDGET_TOO_SMALL)
-        return unaffordable > 0 and not any(map(self.count, PASSING)) and self.chosen is None
+        passing = any(self.reasons[reason] for reason in PASSING)
+        return self.reasons[Reason.BUDGET_TOO_SMALL] > 0 and not passing and self.chosen is None
 
 
 def look_for_place(facts: Facts) -> Round:
     """Every offer, judged; the first that passes is chosen."""
+    checks = _checks(facts)
     chosen: Offer | None = None
-    candidates: list[Candidate] = []
-    takers: list[Place] = []
+    judged: list[tuple[Offer, Reason, str]] = []
     for offer in sorted(facts.snapshot.offers, key=lambda offer: _rank(facts, offer)):
-        reason, message = _refusal(facts, offer) or (Reason.CHOSEN, "")
+        spoken = (refusal for check in checks if (refusal := check(facts, offer)) is not None)
+        reason, message = next(spoken, (Reason.CHOSEN, ""))
         if reason is Reason.CHOSEN and chosen is not None:
             reason, message = Reason.NOT_PREFERRED, f"{chosen.place} comes first"
         elif reason is Reason.CHOSEN:
             chosen = offer
-        if reason in {Reason.CHOSEN, Reason.NOT_PREFERRED}:
-            takers.append(offer.place)
-        candidates.append(
-            Candidate(
-                place=offer.place,
-                rate_per_hour_usd=offer.rate_per_hour,
-                reason=reason.value,
-                message=cut(message, 256),
-            )
-        )
-    return Round(candidates=tuple(candidates[:MAX_CANDIDATES]), chosen=chosen, takers=tuple(takers))
+        judged.append((offer, reason, message))
+    # The chosen one comes before all that would do as well, so what is cut off beyond it would not.
+    shown = judged[:MAX_CANDIDATES]
+    if chosen is not None and all(reason is not Reason.CHOSEN for _, reason, _ in shown):
+        shown[-1] = (chosen, Reason.CHOSEN, "")
+    return Round(
+        candidates=tuple(_candidate(*each) for each in shown),
+        chosen=chosen,
+        takers=tuple(offer.place for offer, reason, _ in judged if reason in _WOULD_DO),
+        reasons=Counter(reason for _, reason, _ in judged),
+    )
 
 
-def _rank(facts: Facts, offer: Offer) -> tuple[int, int, int, str]:
+def _candidate(offer: Offer, reason: Reason, message: str) -> Candidate:
+    return Candidate(
+        place=offer.place,
+        rate_per_hour_usd=offer.rate_per_hour,
+        reason=reason.value,
+        message=cut(message, 256),
+    )
+
+
+def _rank(facts: Facts, offer: Offer) -> tuple[int, int, int, str, str, str, str]:
     """The run's GPU types, then its regions, then price, then name."""
-    wanted = facts.run.spec.placement
+    wanted, place = facts.run.spec.placement, offer.place
     return (
-        _index(offer.place.gpu_type, wanted.gpu_types),
-        _index(offer.place.region, wanted.regions),
+        _index(place.gpu_type, wanted.gpu_types),
+        _index(place.region, wanted.regions),
         offer.rate_per_hour,
-        str(offer.place),
+        place.cluster,
+        place.region,
+        place.pool,
+        place.gpu_type,
     )
 
 
@@ -88,12 +105,16 @@ def _index(name: str, names: tuple[str, ...]) -> int:
     return names.index(name) if name in names else len(names)
 
 
-def _refusal(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
+def _checks(facts: Facts) -> tuple[_Check, ...]:
+    """What can speak against a place for this run, in the order in which it is told: there may be a thousand places."""
+    placement = facts.run.spec.placement
+    has_means = limit_of(facts.run) is not None or placement.max_hourly_price_usd is not None
+    searched = facts.status.placement.waiting_since is not None
     return (
-        _not_allowed(facts, offer)
-        or _too_dear(facts, offer)
-        or _not_free(offer)
-        or _tried_in_vain(facts, offer)
+        _not_allowed,
+        *((_too_dear,) if has_means else ()),
+        _not_free,
+        *((_tried_in_vain,) if searched else ()),
     )
 
 
@@ -138,10 +159,9 @@ def _too_dear(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
     return Reason.BUDGET_TOO_SMALL, f"{told}; {needed} s are needed"
 
 
-def _not_free(offer: Offer) -> tuple[Reason, str] | None:
-    if offer.unavailable is None:
-        return None
-    return offer.unavailable, offer.message
+def _not_free(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
+    del facts
+    return None if offer.unavailable is None else (offer.unavailable, offer.message)
 
 
 def _tried_in_vain(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:

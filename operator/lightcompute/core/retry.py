@@ -59,7 +59,9 @@ assert all(code.is_users_fault == (code in _USERS_FAULTS) for code in ExitCode)
 
 _COUNTED_STOPS = frozenset({Reason.HANG})
 """What an attempt is stopped for that is a failure of its own; all other stops are somebody's wish, or its place's doing."""
-NOT_HONOURED = frozenset({Reason.NO_CAPACITY, Reason.IMAGE_UNAVAILABLE, Reason.POD_REFUSED})
+NOT_HONOURED = frozenset(
+    {Reason.NO_CAPACITY, Reason.IMAGE_UNAVAILABLE, Reason.POD_REFUSED, Reason.START_REFUSED}
+)
 """Why a try of a place comes to nothing: the next place is tried in the same round, and no restart is counted."""
 _NOT_BEGUN = frozenset({Reason.IMAGE_UNAVAILABLE, Reason.POD_REFUSED})
 """What an attempt is stopped for that was made and could not begin there: told as the end, whether it held its place or not."""

@@ -12,6 +12,7 @@ from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Attempt, Place
 from lightcompute.core.facts import Facts
 from lightcompute.core.retry import NOT_HONOURED
+from lightcompute.core.snapshot import Snapshot
 
 
 def search_end(facts: Facts) -> datetime:
@@ -73,3 +74,8 @@ def _vain_tries(facts: Facts) -> tuple[Attempt, ...]:
         for attempt in facts.status.attempts
         if not attempt.is_live and took_nothing_in(attempt) and attempt.reserved_time >= began
     )
+
+
+def has_other_places(snapshot: Snapshot) -> bool:
+    """Whether there is more than one place: then the refusal of one is no verdict on the spec."""
+    return len({offer.place for offer in snapshot.offers}) > 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections import Counter
 
 import pytest
 
 from support.fleets import GPUS, TYPES, Fleet, candidates, place_of
-from support.testcluster.fleet import NAMESPACE, Pool
+from support.testcluster.fleet import CLUSTERS, NAMESPACE, Pool
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300), pytest.mark.xdist_group("fleet")]
 
@@ -155,3 +157,45 @@ def test_a_pool_that_grows_is_tried_and_believed_to_be_out_of_stock_after_that(
     second = fleet.submit("second", {"RUN_SECONDS": 1}).in_phase("Succeeded", seconds=90)
     assert [each["place"]["cluster"] for each in second["attempts"]] == ["eu-fra1"]
     assert candidates(second)["us-iad1"] == "StockedOut"
+
+
+def test_commands_about_runs_show_all_clusters_and_say_where_a_log_is(fleet: Fleet) -> None:
+    fleet.join("us-ord1", "us-iad1")
+    fleet.reachable("us-ord1", "us-iad1")
+    runs = [fleet.submit(f"run-{number}", {"RUN_SECONDS": 60}) for number in range(3)]
+    for run in runs:
+        run.in_phase("Running")
+    fleet.space.watch.until(lambda: _told(fleet)["us-iad1"]["free"] == 1, str, 10)
+    told = lightcompute(fleet, "clusters")
+    assert [line.split() for line in told.stdout.splitlines()] == [
+        ["CLUSTER", "REGION", "POOL", "TYPE", "GPUS", "FREE", "RESERVED", "RUNS", "PRICE", "STATE"],
+        ["us-iad1", "US-IAD1", "a100-80gb", "A100-80GB", "2", "1", "0", "1", "$1.79", "ok"],
+        ["us-ord1", "US-ORD1", "a100-40gb", "A100-40GB", "2", "0", "0", "2", "$1.29", "ok"],
+    ]
+    there = lightcompute(fleet, "logs", "run-2")
+    assert there.returncode != 0
+    assert "its pods are in the cluster us-iad1" in there.stderr
+    assert f"kubectl -n {NAMESPACE} logs" in there.stderr
+    assert lightcompute(fleet, "logs", "run-0").returncode == 0
+
+
+def _told(fleet: Fleet) -> dict[str, dict[str, int]]:
+    return {
+        each["metadata"]["name"]: {
+            "free": each["status"].get("freeGPUs", -1),
+            "runs": each["status"].get("runningRuns", -1),
+        }
+        for each in fleet.api.get(CLUSTERS)["items"]
+    }
+
+
+def lightcompute(fleet: Fleet, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command about the runs of the fleet."""
+    where = ("-n", fleet.space.namespace, "--kubeconfig", str(fleet.planes[0].kubeconfig))
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "lightcompute", *words, *where],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

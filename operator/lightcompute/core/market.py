@@ -89,18 +89,19 @@ def _unavailable(
         return Reason.NAMESPACE_NOT_ALLOWED, f"{namespace} is not among {allowed}"
     if stall.shut is not None:
         return stall.shut
-    if stall.whole is not None and not stall.whole.holds(need):
+    fits = stall.room is None or stall.room.holds(need)
+    if not fits and stall.whole is not None and not stall.whole.holds(need):
         return Reason.TOO_LARGE, f"{need} GPUs are needed; it has {_size(stall.whole)} in all"
     if _is_stocked_out(stall, need, now):
         assert stall.stock_out is not None
         tried, until = clock(stall.stock_out.time), clock(stall.stock_out.until)
         told = f"it took {stall.stock_out.label} not in at {tried}; believed until {until}"
         return Reason.STOCKED_OUT, told
-    return None if turn is None else _taken(stall, need, turn)
+    return None if turn is None else _taken(stall, need, turn, fits=fits)
 
 
-def _taken(stall: Stall, need: Need, turn: Turn) -> tuple[Reason, str] | None:
-    if stall.room is not None and not stall.room.holds(need):
+def _taken(stall: Stall, need: Need, turn: Turn, *, fits: bool) -> tuple[Reason, str] | None:
+    if stall.room is not None and not fits:
         reserved = f", {stall.reserved} reserved" if stall.reserved else ""
         grows = f", {stall.room.growth} nodes may be added" if stall.room.growth else ""
         told = f"{stall.room.free} GPUs are free{reserved}{grows}; {need} are needed"

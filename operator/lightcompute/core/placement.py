@@ -57,14 +57,14 @@ def look_for_place(facts: Facts) -> Round:
     """Every offer, judged; the first that passes is chosen."""
     checks = _checks(facts)
     chosen: Offer | None = None
+    comes_first = ""
     judged: list[tuple[Offer, Reason, str]] = []
     for offer in sorted(facts.snapshot.offers, key=lambda offer: _rank(facts, offer)):
-        spoken = (refusal for check in checks if (refusal := check(facts, offer)) is not None)
-        reason, message = next(spoken, (Reason.CHOSEN, ""))
+        reason, message = _judged(facts, offer, checks)
         if reason is Reason.CHOSEN and chosen is not None:
-            reason, message = Reason.NOT_PREFERRED, f"{chosen.place} comes first"
+            reason, message = Reason.NOT_PREFERRED, comes_first
         elif reason is Reason.CHOSEN:
-            chosen = offer
+            chosen, comes_first = offer, f"{offer.place} comes first"
         judged.append((offer, reason, message))
     # The chosen one comes before all that would do as well, so what is cut off beyond it would not.
     shown = judged[:MAX_CANDIDATES]
@@ -76,6 +76,14 @@ def look_for_place(facts: Facts) -> Round:
         takers=tuple(offer.place for offer, reason, _ in judged if reason in _WOULD_DO),
         reasons=Counter(reason for _, reason, _ in judged),
     )
+
+
+def _judged(facts: Facts, offer: Offer, checks: tuple[_Check, ...]) -> tuple[Reason, str]:
+    for check in checks:
+        refusal = check(facts, offer)
+        if refusal is not None:
+            return refusal
+    return Reason.CHOSEN, ""
 
 
 def _candidate(offer: Offer, reason: Reason, message: str) -> Candidate:

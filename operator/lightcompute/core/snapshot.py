@@ -69,7 +69,7 @@ class Child:
     termination: TerminationMessage | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Offer:
     """A place that the run could take, and what the whole run costs there for an hour."""
 

@@ -12,7 +12,7 @@ import pytest
 from support.fleets import GPUS, TYPES, Fleet, candidates, place_of
 from support.testcluster.fleet import CLUSTERS, NAMESPACE, Pool
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300), pytest.mark.xdist_group("fleet")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 def test_pools_fill_in_the_order_of_the_runs_and_the_rest_waits_with_reasons(fleet: Fleet) -> None:

@@ -148,7 +148,10 @@ class WorkerCluster:
         return True
 
     async def run(self) -> None:
-        """Connects, watches and probes, for ever."""
+        """Connects, watches and probes, for ever. Begun anew it knows nothing of before but which cluster it is."""
+        self._digest = ""
+        self._answered_at, self._rights_at = None, 0.0
+        self.reach = Reach()
         with TemporaryDirectory(prefix="lightcompute-") as folder:
             client = await self._connected(Path(folder))
             try:

@@ -7,25 +7,21 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from pydantic import ValidationError
 
 from lightcompute.api.gpu_types import unknown_gpu_type
-from lightcompute.api.reasons import ClusterConditionType, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Place
 from lightcompute.api.training_cluster import (
     MAX_OWED,
-    ClusterCondition,
     Owed,
-    PoolStatus,
     TrainingCluster,
     TrainingClusterStatus,
 )
 from lightcompute.backend import Conflict, PermanentFault, TemporaryFault
-from lightcompute.core.text import cut
 from lightcompute.kube.client import ClusterClient, Document, Heard
+from lightcompute.kube.cluster_report import report
 from lightcompute.kube.cluster_site import Site
 from lightcompute.kube.faults import Forbidden, NotFound
 from lightcompute.kube.holds import Holds
@@ -239,7 +235,14 @@ class Atlas:
         if entry is None:
             return
         known = entry.told or TrainingClusterStatus()
-        status = self._status(entry, known)
+        status = report(
+            known,
+            worker=entry.worker,
+            fault=entry.fault,
+            counts=() if entry.worker is None else self.counts(entry.worker),
+            generation=int(entry.document["metadata"].get("generation") or 0),
+            now=self._client.now(),
+        )
         if owed is not None:
             status = status.model_copy(update={"owed": owed(known.owed)[-MAX_OWED:]})
         if status == known:
@@ -299,65 +302,6 @@ class Atlas:
             self._seen(None, await self._client.get(CLUSTERS.named(name)))
             await self._tell(name, change)
 
-    def _status(self, entry: _Entry, known: TrainingClusterStatus) -> TrainingClusterStatus:
-        metadata, worker = entry.document["metadata"], entry.worker
-        generation, now = int(metadata.get("generation") or 0), self._client.now()
-        reach = None if worker is None else worker.reach
-        counts = () if worker is None else self.counts(worker)
-        pools = (
-            ()
-            if worker is None
-            else tuple(
-                PoolStatus(
-                    name=pool.place.pool,
-                    gpu_type=pool.place.gpu_type,
-                    nodes=count.nodes,
-                    capacity_gpus=count.capacity,
-                    free_gpus=count.room.free,
-                    reserved_gpus=count.reserved,
-                    running_runs=count.runs,
-                )
-                for pool, count in zip(worker.pools, counts, strict=False)
-            )
-        )
-        if not pools and worker is not None and known.node_pools and not worker.reach.answers:
-            pools = known.node_pools  # as it was last seen
-        answers = {
-            ClusterConditionType.ACCEPTED: _answer(entry.fault, Reason.CLUSTER_ACCEPTED),
-            ClusterConditionType.REACHABLE: (
-                ("Unknown", Reason.CLUSTER_REFUSED, "its spec cannot be read")
-                if reach is None
-                else (
-                    "True"
-                    if reach.answers
-                    else "Unknown"
-                    if reach.reason is Reason.CLUSTER_SYNCING
-                    else "False",
-                    reach.reason,
-                    reach.message,
-                )
-            ),
-            ClusterConditionType.POOLS_MATCH: _pools_match(worker),
-        }
-        return TrainingClusterStatus(
-            observed_generation=generation,
-            conditions=tuple(
-                _condition(known, type_, *answer, generation=generation, now=now)
-                for type_, answer in answers.items()
-            ),
-            cluster_uid=known.cluster_uid or ("" if worker is None else worker.uid),
-            version="" if reach is None else reach.version,
-            latency_milliseconds=None
-            if reach is None
-            else _latency(known.latency_milliseconds, reach.latency_milliseconds),
-            capacity_gpus=sum(pool.capacity_gpus for pool in pools),
-            free_gpus=sum(pool.free_gpus for pool in pools),
-            reserved_gpus=sum(pool.reserved_gpus for pool in pools),
-            running_runs=sum(pool.running_runs for pool in pools),
-            node_pools=pools,
-            owed=known.owed,
-        )
-
 
 async def _kept_running(worker: WorkerCluster) -> None:
     """Whatever is wrong with one cluster must not stop the others or the process."""
@@ -369,51 +313,3 @@ async def _kept_running(worker: WorkerCluster) -> None:
                 "Watching the cluster %s was not to end; it is begun anew.", worker.name
             )
         await asyncio.sleep(_AGAIN_SECONDS)
-
-
-def _latency(known: int | None, now: int | None) -> int | None:
-    """What is told of the latency: as before, unless it is another by far."""
-    if known is None or now is None:
-        return now
-    return known if known <= 4 * now and now <= 4 * known else now
-
-
-def _answer(fault: tuple[Reason, str] | None, good: Reason) -> tuple[str, Reason, str]:
-    return ("True", good, good.sentence) if fault is None else ("False", *fault)
-
-
-def _pools_match(worker: WorkerCluster | None) -> tuple[str, Reason, str]:
-    if worker is None or worker.stock is None or not worker.stock.is_synced:
-        return "Unknown", Reason.CLUSTER_SYNCING, "its nodes are not known yet"
-    overlap = worker.stock.overlaps()
-    if overlap is not None:
-        names, nodes = overlap
-        return "False", Reason.POOLS_OVERLAP, f"{nodes} nodes match the selectors of {names}"
-    empty = worker.stock.empty_pools()
-    if empty:
-        return "False", Reason.POOL_EMPTY, f"no node matches the selector of {', '.join(empty)}"
-    return "True", Reason.POOLS_MATCH, Reason.POOLS_MATCH.sentence
-
-
-def _condition(
-    known: TrainingClusterStatus,
-    type_: ClusterConditionType,
-    status: Any,
-    reason: Reason,
-    message: str,
-    *,
-    generation: int,
-    now: datetime,
-) -> ClusterCondition:
-    before = next((each for each in known.conditions if each.type is type_), None)
-    same = before is not None and before.status == status
-    return ClusterCondition(
-        type=type_,
-        status=status,
-        reason=reason.value,
-        message=cut(message),
-        observed_generation=generation,
-        last_transition_time=before.last_transition_time
-        if same and before
-        else now.replace(microsecond=0),
-    )

@@ -74,13 +74,13 @@ class Fleet:
         self.proxies[name] = proxy
         return proxy
 
-    def reachable(self, *names: str, seconds: float = 30) -> None:
+    def reachable(self, *names: str, seconds: float = 60) -> None:
         """Returns when these clusters can be used."""
         for name in names or tuple(TYPES):
             self.condition(name, "Reachable", "True", seconds=seconds)
 
     def condition(
-        self, name: str, type_: str, status: str, reason: str = "", *, seconds: float = 30
+        self, name: str, type_: str, status: str, reason: str = "", *, seconds: float = 60
     ) -> Document:
         """The condition of a TrainingCluster, once it is so."""
         found: list[Document] = []
@@ -152,6 +152,11 @@ def a_fleet(planes: tuple[ControlPlane, ...], folder: Path) -> Iterator[Fleet]:
     first: Cluster = planes[0]
     for plane in planes[1:]:
         make_namespace(plane)
+    for plane in planes:
+        # Nobody waits for the namespace of the test before, and what is in it holds GPUs until it is gone.
+        plane.api.eventually(
+            f"/api/v1/pods?labelSelector={labels.RUN_UID}", lambda pods: not pods["items"]
+        )
     options = ("--training-clusters",)
     with a_space(first, folder, options=options, patience=PATIENCE) as space:
         others = {

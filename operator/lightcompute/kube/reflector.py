@@ -54,6 +54,7 @@ class Reflector(Generic[Kept]):
         self._items: dict[str, Kept] = {}
         self._version = ""
         self._heard_at = time.monotonic()
+        self._hurried = asyncio.Event()
         self.synced = asyncio.Event()
         """Set once the first list is in."""
         self.lists = 0
@@ -78,6 +79,11 @@ class Reflector(Generic[Kept]):
         """Time since the server last said anything: a list, an event or a bookmark."""
         return time.monotonic() - self._heard_at
 
+    def hurry(self) -> None:
+        """Ends the wait after a fault: somebody knows that the server answers again."""
+        if self.fault is not None:
+            self._hurried.set()
+
     async def run(self) -> None:
         """Lists, then watches, for ever."""
         waited = 0.0
@@ -93,7 +99,17 @@ class Reflector(Generic[Kept]):
                 self.fault = fault
                 waited = min(max(FIRST_WAIT_SECONDS, waited * 2), LONGEST_WAIT_SECONDS)
                 logger.warning("Watching %s: %s. Tried again in %.1f s.", self._path, fault, waited)
-                await asyncio.sleep(waited)
+                if await self._is_hurried_within(waited):
+                    waited = 0.0
+
+    async def _is_hurried_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._hurried.wait()
+        except TimeoutError:
+            return False
+        self._hurried.clear()
+        return True
 
     async def _list(self) -> None:
         """Takes everything anew, and tells what changed against the copy."""
@@ -129,6 +145,7 @@ class Reflector(Generic[Kept]):
             *self._query(),
         ]
         async with self._client.stream(self._path, query, idle_seconds=SILENCE_SECONDS) as content:
+            self._heard()  # it is accepted, though nothing may change for a long time
             async for line in _lines(content):
                 self._take(_event(line))
 

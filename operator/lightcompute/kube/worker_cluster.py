@@ -32,6 +32,7 @@ from lightcompute.kube.connection import (
 from lightcompute.kube.faults import Forbidden, NotFound
 from lightcompute.kube.paths import NAMESPACES, SECRETS
 from lightcompute.kube.pools import Home, Pool, pools_of
+from lightcompute.kube.reflector import Reflector
 from lightcompute.kube.settings import OperatorSettings
 from lightcompute.kube.stock import Stock
 
@@ -108,6 +109,8 @@ class WorkerCluster:
         self._answered_at: float | None = None
         self._trouble: Unusable | None = None
         """What the last probe failed by; None when it did not."""
+        self._is_deaf = False
+        """Whether the last probe got no answer, or one that was no use to us."""
         self._digest = ""
         self.uid = ""
         """UID of its namespace kube-system: which cluster it is, whatever it is called."""
@@ -240,6 +243,7 @@ class WorkerCluster:
 
     async def _probe(self, client: ClusterClient, folder: Path) -> None:
         """Raises Unusable unless all is well with the connection."""
+        was_deaf, self._is_deaf = self._is_deaf, True
         try:
             if not self.is_own:
                 await self._renew(client, folder)
@@ -252,12 +256,17 @@ class WorkerCluster:
                 await self._check_rights(client)
         except (TemporaryFault, PermanentFault) as fault:
             raise why_unusable(fault) from fault
+        self._is_deaf = False
+        if was_deaf:
+            # What watches could not do is done now, and not when their own long wait is over.
+            for reflector in self._reflectors():
+                reflector.hurry()
         self.reach = replace(
             self.reach,
             version=str(version.get("gitVersion") or "")[:64],
             latency_milliseconds=_rounded(took),
         )
-        for reflector in (*self._site_reflectors(), *self._stock_reflectors()):
+        for reflector in self._reflectors():
             if isinstance(reflector.fault, PermanentFault):
                 raise why_unusable(reflector.fault)
 
@@ -328,10 +337,7 @@ class WorkerCluster:
         before = self.reach
         if trouble is None:
             self._answered_at = now
-            synced = all(
-                reflector.synced.is_set()
-                for reflector in (*self._site_reflectors(), *self._stock_reflectors())
-            )
+            synced = all(reflector.synced.is_set() for reflector in self._reflectors())
             reason = Reason.CLUSTER_ANSWERS if synced else Reason.CLUSTER_SYNCING
             self.reach = replace(before, reason=reason, message=reason.sentence)
         elif (
@@ -352,11 +358,10 @@ class WorkerCluster:
             )
             self._changed()
 
-    def _site_reflectors(self) -> tuple[Any, ...]:
-        return () if self.site is None else self.site.reflectors
-
-    def _stock_reflectors(self) -> tuple[Any, ...]:
-        return () if self.stock is None else self.stock.reflectors
+    def _reflectors(self) -> tuple[Reflector[Any], ...]:
+        of_runs = () if self.site is None else self.site.reflectors
+        of_nodes = () if self.stock is None else self.stock.reflectors
+        return (*of_runs, *of_nodes)
 
 
 def _counted(pool: Pool) -> Pool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from lightcompute.api import labels
-from lightcompute.kube.observed import SeenJob, SeenPod, kept_job, kept_pod
+from lightcompute.kube.observed import QUEUE, SeenJob, SeenPod, kept_job, kept_pod
 from lightcompute.testing.builders import at
 
 Document = dict[str, Any]
@@ -97,6 +97,15 @@ class JobBuilder(_Builder):
         """Suspended, as its controller confirms."""
         told = _condition("Suspended", "JobSuspended", "Job suspended", seconds, "True")
         return self.asked_to_hold()._with_condition(told)
+
+    def queued(self, queue: str = "team") -> JobBuilder:
+        """For Kueue to admit."""
+        return self._changed("metadata", "labels", **{QUEUE: queue})
+
+    def let_go(self, seconds: float) -> JobBuilder:
+        """Not held any more, since then."""
+        told = _condition("Suspended", "JobResumed", "Job resumed", seconds, "False")
+        return self._changed("spec", suspend=False)._with_condition(told).started(seconds)
 
     def failed(self, reason: str, message: str = "", *, seconds: float = 60) -> JobBuilder:
         """Over, for `reason`."""

@@ -15,6 +15,7 @@ def seen_of(
     job: JobBuilder | None = None,
     departed: tuple[PodBuilder, ...] = (),
     told: str = "",
+    held: bool = False,
 ) -> Seen:
     """Attempt 1, with these pods."""
     return Seen(
@@ -23,6 +24,7 @@ def seen_of(
         pods=tuple(pod.kept() for pod in pods),
         departed=tuple(pod.kept() for pod in departed),
         told=told,
+        held=held,
     )
 
 
@@ -31,12 +33,13 @@ def child_seen(
     job: JobBuilder | None = None,
     departed: tuple[PodBuilder, ...] = (),
     told: str = "",
+    held: bool = False,
     through_torchrun: bool = False,
     heard: Heard | None = None,
     now_seconds: float = NOW_SECONDS,
 ) -> Child:
     """The Child that comes of what is seen of attempt 1; there is something."""
-    seen = seen_of(*pods, job=job, departed=departed, told=told)
+    seen = seen_of(*pods, job=job, departed=departed, told=told, held=held)
     child = child_of(seen, heard or Heard(), through_torchrun=through_torchrun, now=at(now_seconds))
     assert child is not None
     return child

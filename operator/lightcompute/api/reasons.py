@@ -146,6 +146,10 @@ class Reason(_Word):
         "StockedOut",
         "Another run of no smaller size found a short time ago that the pool takes nothing in, whatever its numbers say.",
     )
+    NOT_ADMITTED = (
+        "NotAdmitted",
+        "Kueue has not admitted the attempt to the queue that placement.queueName names: there is no such queue, or too little quota in it. `kubectl get workloads` in the Job's namespace says which.",
+    )
     PRICE_TOO_HIGH = (
         "PriceTooHigh",
         "The place costs more for an hour than placement.maxHourlyPriceUSD.",

@@ -19,6 +19,9 @@ from runcontract.order import Checkpoints, Training
 DEFAULT_PROGRESS_DEADLINE_SECONDS = 1800
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+QueueName = Annotated[
+    str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+]
 
 
 class Placement(ContractModel):
@@ -52,6 +55,10 @@ class Placement(ContractModel):
     )
     priority: int = Field(
         default=0, ge=-1000, le=1000, description="Runs with more priority are placed first."
+    )
+    queue_name: QueueName | None = Field(
+        default=None,
+        description="LocalQueue of Kueue, in the namespace that the run's Jobs go to, which admits them. Counted by Kueue alone: neither free GPUs nor priority are looked at here.",
     )
 
     @model_validator(mode="after")

@@ -114,6 +114,11 @@ class Attempt(ReportModel):
     stop_after_seconds: int | None = Field(
         default=None, ge=0, description="What the trainer was told: leave after so many seconds."
     )
+    queue_name: str | None = Field(
+        default=None,
+        max_length=63,
+        description="Queue of Kueue that lets it begin; none where none does.",
+    )
     start_time: datetime | None = Field(default=None, description="From when it held the place.")
     stop_time: datetime | None = Field(default=None, description="When it was asked to leave.")
     stop_reason: str | None = Field(default=None, max_length=64, description="Why it was.")

@@ -121,6 +121,8 @@ def certain_end(attempt: Attempt, terms: Terms) -> datetime | None:
     """
     if attempt.deadline_seconds is None:
         return None
+    if attempt.start_time is None and attempt.queue_name is not None:
+        return None  # a queue may let it start at any time, and its deadline counts from there
     start = attempt.start_time or attempt.reserved_time + timedelta(seconds=LATEST_START_SECONDS)
     return start + timedelta(seconds=attempt.deadline_seconds) + terms.overrun
 

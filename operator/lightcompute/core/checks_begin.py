@@ -12,6 +12,7 @@ from lightcompute.api.status import Attempt
 from lightcompute.core.checks_end import releases
 from lightcompute.core.decision import Action, StartAttempt
 from lightcompute.core.facts import Facts
+from lightcompute.core.placement import look_for_place
 from lightcompute.core.search import search_end
 from lightcompute.core.snapshot import ChildState
 from lightcompute.core.verdict import SOON_SECONDS, Verdict, stop
@@ -45,13 +46,25 @@ def an_attempt_that_finds_no_place_is_given_up(facts: Facts) -> Verdict | None:
         return None
     if live.start_time is not None:
         return None  # it was taken in
-    if waits is not None and waits.reason in _CANNOT_BEGIN:
+    if waits is not None and waits.reason in {*_CANNOT_BEGIN, Reason.NOT_ADMITTED}:
         return None
     if facts.now < _placement_due(facts, live):
         return None
     told = f"{live.place} did not take attempt {live.number} in"
     words = f": {waits.words}" if waits is not None else f" within {UNSCHEDULED_SECONDS} s"
     return stop(facts, live, Reason.NO_CAPACITY, f"{told}{words}")
+
+
+def an_attempt_that_is_not_admitted_is_given_up(facts: Facts) -> Verdict | None:
+    """Its queue lets it not in. It keeps its turn there until another place would take it, or the search ends."""
+    live, waits = facts.live, waiting(facts)
+    if live is None or waits is None or waits.reason is not Reason.NOT_ADMITTED:
+        return None
+    if live.start_time is not None or facts.now < _admission_due(facts, live):
+        return None
+    told = f"the queue {live.queue_name} did not admit attempt {live.number} on {live.place}"
+    seconds = int((facts.now - live.reserved_time).total_seconds())
+    return stop(facts, live, Reason.NOT_ADMITTED, f"{told} within {seconds} s")
 
 
 def a_recorded_attempt_is_started(facts: Facts) -> Verdict | None:
@@ -70,11 +83,13 @@ def a_recorded_attempt_is_started(facts: Facts) -> Verdict | None:
         deadline_seconds=live.deadline_seconds,
         stop_after_seconds=live.stop_after_seconds,
         grace_seconds=facts.terms.grace_seconds,
+        queue_name=live.queue_name,
     )
     actions: tuple[Action, ...] = () if facts.seen else (*releases(facts), start)
     told = f"attempt {live.number} is being started on {live.place}"
+    queued = waits is not None and waits.reason is Reason.NOT_ADMITTED
     return Verdict(
-        phase=Phase.STARTING,
+        phase=Phase.PENDING if queued else Phase.STARTING,
         reason=waits.reason if waits is not None else Reason.ATTEMPT_STARTING,
         message=waits.message if waits is not None else told,
         status=facts.status,
@@ -90,7 +105,10 @@ def _next_look(facts: Facts, live: Attempt, waits: Waiting | None) -> datetime:
     """
     if not facts.seen:
         return facts.now + timedelta(seconds=SOON_SECONDS)
-    dues = [_placement_due(facts, live), begin_due(facts, live)]
+    if waits is not None and waits.reason is Reason.NOT_ADMITTED:
+        dues = [live.reserved_time + timedelta(seconds=UNSCHEDULED_SECONDS), search_end(facts)]
+    else:
+        dues = [_placement_due(facts, live), begin_due(facts, live)]
     if waits is None or waits.reason is Reason.ATTEMPT_STARTING:
         dues.append(facts.now + timedelta(seconds=ASK_SECONDS))
     ahead = [due for due in dues if due > facts.now]
@@ -99,13 +117,26 @@ def _next_look(facts: Facts, live: Attempt, waits: Waiting | None) -> datetime:
 
 def begin_due(facts: Facts, live: Attempt) -> datetime:
     """Until when what keeps `live` from beginning may be mended; no try goes on beyond the end of the search that it began in."""
-    due = (live.start_time or live.reserved_time) + timedelta(seconds=CANNOT_BEGIN_SECONDS)
+    due = (live.start_time or _asked_time(facts, live)) + timedelta(seconds=CANNOT_BEGIN_SECONDS)
     end = search_end(facts)
     return min(due, end) if live.reserved_time < end else due
 
 
 def _placement_due(facts: Facts, live: Attempt) -> datetime:
     """Until when the place may take `live` in; no try goes on beyond the end of the search that it began in."""
-    due = live.reserved_time + timedelta(seconds=UNSCHEDULED_SECONDS)
+    due = _asked_time(facts, live) + timedelta(seconds=UNSCHEDULED_SECONDS)
     end = search_end(facts)
     return min(due, end) if live.reserved_time < end else due
+
+
+def _admission_due(facts: Facts, live: Attempt) -> datetime:
+    """Until when its queue may let `live` in: a turn in it is given up for a better prospect only."""
+    due, end = live.reserved_time + timedelta(seconds=UNSCHEDULED_SECONDS), search_end(facts)
+    others = any(place != live.place for place in look_for_place(facts).takers)
+    return min(due, end) if others else end
+
+
+def _asked_time(facts: Facts, live: Attempt) -> datetime:
+    """When its place was asked to take `live` in: a queue lets that happen long after it was recorded."""
+    admitted = facts.child.admitted_time if facts.child is not None else None
+    return admitted or live.reserved_time

@@ -103,6 +103,16 @@ def the_budget_stops_the_attempt(facts: Facts) -> Verdict | None:
     )
 
 
+def an_attempt_that_is_taken_back_is_stopped(facts: Facts) -> Verdict | None:
+    """A queue that admitted it asks its processes to leave. It could let them in again, under a deadline that begins anew."""
+    live, child = facts.live, facts.child
+    if live is None or child is None or child.interruption is None:
+        return None
+    if child.state not in {ChildState.PENDING, ChildState.RUNNING}:
+        return None
+    return stop(facts, live, child.interruption, child.waiting or f"{live.place} took it back")
+
+
 def a_hung_attempt_is_stopped(facts: Facts) -> Verdict | None:
     """Silence for progressDeadlineSeconds, from a trainer that would report and was listened to."""
     due = _hang_time(facts)

@@ -101,6 +101,7 @@ def a_free_place_is_reserved(facts: Facts) -> Verdict | None:
         deadline_seconds=attempt.deadline_seconds,
         stop_after_seconds=attempt.stop_after_seconds,
         grace_seconds=facts.terms.grace_seconds,
+        queue_name=attempt.queue_name,
     )
     return Verdict(
         phase=Phase.STARTING,
@@ -165,6 +166,8 @@ def _new_attempt(facts: Facts, offer: Offer) -> Attempt:
         reserved_time=facts.now,
         deadline_seconds=deadline,
         stop_after_seconds=stop_after(deadline),
+        # The only place that there is takes the run whatever it asks for, and has no queue.
+        queue_name=None if offer.any_placement else facts.run.spec.placement.queue_name,
     )
 
 

@@ -39,9 +39,11 @@ CHECKS: tuple[Check, ...] = (
     checks_live.a_suspended_run_holds,
     checks_live.the_active_deadline_ends_the_run,
     checks_live.the_budget_stops_the_attempt,
+    checks_live.an_attempt_that_is_taken_back_is_stopped,
     checks_live.a_hung_attempt_is_stopped,
     checks_begin.an_attempt_that_cannot_begin_is_given_up,
     checks_begin.an_attempt_that_finds_no_place_is_given_up,
+    checks_begin.an_attempt_that_is_not_admitted_is_given_up,
     checks_begin.a_recorded_attempt_is_started,
     checks_live.a_live_attempt_goes_on,
     # No live attempt: why none may start, then where the next one goes.

@@ -25,6 +25,8 @@ class StartAttempt:
     """What the trainer is told (`runcontract.environment.STOP_AFTER_SECONDS`): a little less, so that it saves and leaves first."""
     grace_seconds: int
     """From SIGTERM to SIGKILL."""
+    queue_name: str | None = None
+    """The queue before the place, which lets the processes be made; None where none does."""
 
 
 @dataclass(frozen=True, kw_only=True)

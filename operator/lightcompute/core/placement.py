@@ -25,6 +25,7 @@ PASSING = (
     Reason.QUEUED_BEHIND,
     Reason.STOCKED_OUT,
     Reason.CLUSTER_UNREACHABLE,
+    Reason.NOT_ADMITTED,
     Reason.IMAGE_UNAVAILABLE,
     Reason.POD_REFUSED,
     Reason.START_REFUSED,

@@ -60,7 +60,13 @@ assert all(code.is_users_fault == (code in _USERS_FAULTS) for code in ExitCode)
 _COUNTED_STOPS = frozenset({Reason.HANG})
 """What an attempt is stopped for that is a failure of its own; all other stops are somebody's wish, or its place's doing."""
 NOT_HONOURED = frozenset(
-    {Reason.NO_CAPACITY, Reason.IMAGE_UNAVAILABLE, Reason.POD_REFUSED, Reason.START_REFUSED}
+    {
+        Reason.NO_CAPACITY,
+        Reason.NOT_ADMITTED,
+        Reason.IMAGE_UNAVAILABLE,
+        Reason.POD_REFUSED,
+        Reason.START_REFUSED,
+    }
 )
 """Why a try of a place comes to nothing: the next place is tried in the same round, and no restart is counted."""
 _NOT_BEGUN = frozenset({Reason.IMAGE_UNAVAILABLE, Reason.POD_REFUSED})

@@ -49,16 +49,18 @@ class Child:
     stopping: bool = False
     """Whether it was asked to leave already."""
     interruption: Reason | None = None
-    """Who took its machine away: PREEMPTED, EVICTED or NODE_LOST; None where nobody did."""
+    """Who took its machine away, or of one that is alive wants it back: PREEMPTED, EVICTED or NODE_LOST; None where nobody did."""
     out_of_memory: bool | None = None
     """Whether memory ran out, as its place says; None where that cannot be told: then SIGKILL means memory."""
     cause: str = ""
     """What the place says about the end, as a sentence."""
     waiting_reason: Reason | None = None
-    """Why its processes do not run yet though they were asked for (NO_CAPACITY, IMAGE_UNAVAILABLE, POD_REFUSED); None where
+    """Why its processes do not run yet though they were asked for (NO_CAPACITY, NOT_ADMITTED, IMAGE_UNAVAILABLE, POD_REFUSED); None where
     nothing is wrong, or that is not known."""
     waiting: str = ""
     """The same in the place's own words, the same ones from look to look while nothing changes; empty once they run."""
+    admitted_time: datetime | None = None
+    """When the queue before its place let its processes be made; None where it did not yet, or where there is no queue."""
     began_time: datetime | None = None
     """From when its processes ran, where that is later than `start_time` (an image had to be fetched): silence counts from there."""
     heard_until: datetime | None = None

@@ -52,8 +52,31 @@ class Seen:
     job: SeenJob | None = None
     pods: tuple[SeenPod, ...] = ()
     departed: tuple[SeenPod, ...] = ()
+    held: bool = False
+    """Whether it held its place at some time, as its record says."""
     told: str = ""
     """What events say about why nothing of it begins."""
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether it waits for its queue to let it begin."""
+        return self._is_held_by_its_queue and not self._held_a_place
+
+    @property
+    def is_taken_back(self) -> bool:
+        """Whether its queue let it begin, and then asked it to leave."""
+        return self._is_held_by_its_queue and self._held_a_place
+
+    @property
+    def _is_held_by_its_queue(self) -> bool:
+        job = self.job
+        if job is None or not job.queue or job.deleting or job.complete or job.failed is not None:
+            return False
+        return job.suspended
+
+    @property
+    def _held_a_place(self) -> bool:
+        return self.held or self.scheduled_time is not None
 
     @property
     def scheduled_time(self) -> datetime | None:
@@ -73,9 +96,10 @@ class Seen:
         if not all(pod.is_over for pod in self.pods):
             return False  # also one that is being deleted: until it is gone it may run
         job = self.job
-        return (
-            job is None or job.complete or job.failed is not None or (job.suspended and job.holds)
-        )
+        if job is None or job.complete or job.failed is not None:
+            return True
+        # What a queue holds it may let go on at any time.
+        return job.suspended and job.holds and not job.queue
 
 
 def child_of(seen: Seen, heard: Heard, *, through_torchrun: bool, now: datetime) -> Child | None:
@@ -86,6 +110,7 @@ def child_of(seen: Seen, heard: Heard, *, through_torchrun: bool, now: datetime)
         attempt=seen.attempt,
         state=ChildState.PENDING if seen.scheduled_time is None else ChildState.RUNNING,
         start_time=seen.scheduled_time,
+        admitted_time=seen.job.start_time if seen.job is not None and seen.job.queue else None,
         began_time=seen.began_time,
         stopping=_is_stopping(seen),
         deadline_seconds=deadline_of(seen),
@@ -98,6 +123,8 @@ def child_of(seen: Seen, heard: Heard, *, through_torchrun: bool, now: datetime)
         return ended_child(child, seen.job, pods, through_torchrun=through_torchrun)
     reason, words = _waiting(seen)
     child = replace(child, waiting_reason=reason, waiting=cut(words, 400))
+    if seen.is_taken_back:
+        child = replace(child, interruption=Reason.PREEMPTED)
     return replace(child, state=ChildState.UNKNOWN) if _is_overdue(seen, now) else child
 
 
@@ -110,10 +137,11 @@ def deadline_of(seen: Seen) -> int | None:
 
 
 def late_seconds(job: SeenJob, start: datetime | None) -> int:
-    """Whole seconds by which the attempt started later than its Job."""
+    """Whole seconds by which the attempt started later than its Job; less than none for a Job that a queue let begin again."""
     if job.start_time is None or start is None:
         return 0
-    return max(0, int((start - job.start_time).total_seconds()))
+    seconds = int((start - job.start_time).total_seconds())
+    return seconds if job.queue else max(0, seconds)
 
 
 def attempts_of(jobs: Iterable[SeenJob], pods: Iterable[SeenPod]) -> tuple[int, ...]:
@@ -145,6 +173,8 @@ def _missing(seen: Seen) -> int:
 
 def _is_stopping(seen: Seen) -> bool:
     job = seen.job
+    if job is not None and job.queue:
+        return job.deleting  # whatever its queue asks of its pods
     if job is not None and (job.suspended or job.deleting):
         return True
     return bool(seen.pods) and all(pod.deleting or pod.is_over for pod in seen.pods)
@@ -152,6 +182,10 @@ def _is_stopping(seen: Seen) -> bool:
 
 def _waiting(seen: Seen) -> tuple[Reason | None, str]:
     """Why what was asked for does not run yet."""
+    if seen.job is not None and seen.is_queued:
+        return Reason.NOT_ADMITTED, f"the queue {seen.job.queue} of Kueue has not admitted it yet"
+    if seen.job is not None and seen.is_taken_back:
+        return None, f"the queue {seen.job.queue} of Kueue took back what it had admitted"
     missing = _missing(seen)
     if missing and seen.told:
         return Reason.POD_REFUSED, seen.told

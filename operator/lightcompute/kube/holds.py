@@ -49,9 +49,9 @@ class Holds:
 
 
 def hold_of(run: TrainingRun, status: TrainingRunStatus, gpu_resource: str) -> Hold | None:
-    """What `run` holds by `status`; None without a live attempt."""
+    """What `run` holds by `status`; None without a live attempt, and for one that waits in a queue."""
     live = status.attempts[-1] if status.attempts and status.attempts[-1].is_live else None
-    if live is None:
+    if live is None or (live.queue_name is not None and live.start_time is None):
         return None
     return Hold(
         run_uid=run.metadata.uid,

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from lightcompute.api import labels
 from lightcompute.kube.client import Document
 
+QUEUE = "kueue.x-k8s.io/queue-name"
+"""Label by which Kueue knows the Jobs that it admits, and into which queue."""
 TRAINER = "trainer"
 """Name of the container that trains."""
 _HARMLESS = frozenset({"", "PodInitializing", "ContainerCreating", "CrashLoopBackOff"})
@@ -35,6 +37,8 @@ class SeenJob:
     """Whether it was asked to hold (`spec.suspend`)."""
     holds: bool
     """Whether its controller says that it does."""
+    queue: str
+    """The queue that admits it; empty where none does."""
     completions: int
     active_deadline_seconds: int | None
     start_time: datetime | None
@@ -112,6 +116,7 @@ def kept_job(document: Document) -> SeenJob:
         deleting="deletionTimestamp" in metadata,
         suspended=bool(spec.get("suspend")),
         holds="Suspended" in conditions,
+        queue=str((metadata.get("labels") or {}).get(QUEUE) or ""),
         completions=int(spec.get("completions") or 1),
         active_deadline_seconds=spec.get("activeDeadlineSeconds"),
         start_time=_time(status.get("startTime")),

@@ -65,7 +65,10 @@ class Performer:
         path = JOBS.named(self._home.namespace_of(run), name_of(run, attempt, TRAINER))
         # Where there is none, it was never created or was deleted by somebody: then its pods are asked themselves.
         with suppress(NotFound):
-            await self._client.patch(path, {"spec": {"suspend": True}})
+            job = kept_job(await self._client.patch(path, {"spec": {"suspend": True}}))
+            if job.queue:
+                # Kueue would let it go on. One that is being deleted makes no pods, and stays until the last of them is gone.
+                await self._client.delete(path, uid=job.uid, propagation="Foreground")
         if grace_seconds == 0 or not self._has_job(run, attempt):
             await self._delete_pods(run, attempt, grace_seconds or KILL_GRACE_SECONDS)
 

@@ -101,7 +101,8 @@ class Placing:
             for stall in self._stalls(now)
         )
         free = offers_of(run, stalls, now=now)
-        if all(stall.room is None for stall in stalls):
+        if all(stall.room is None for stall in stalls) or run.spec.placement.queue_name is not None:
+            # Nobody counts here, or Kueue does: then what is free is not asked, and no line is stood in.
             self._leave(run.metadata.uid)
             return free
         wanted = places_wanted(replace(snapshot, offers=free))

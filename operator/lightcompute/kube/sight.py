@@ -44,9 +44,10 @@ class Sight:
         seen = self._seen(run, number)
         heard = Heard()
         if recorded is not None and recorded.is_live:
+            seen = replace(seen, held=recorded.start_time is not None)
             if _must_be_certain(seen, recorded):
                 seen = await self._asked(run, seen)
-            if not seen.is_gone and _has_not_begun(seen):
+            if not seen.is_gone and not seen.is_queued and _has_not_begun(seen):
                 seen = replace(seen, told=await self._told(seen, recorded))
             heard = await self._heard(run, seen)
         now = self._client.now()

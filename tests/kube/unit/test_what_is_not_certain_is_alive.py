@@ -47,7 +47,11 @@ def some_pod(draw: st.DrawFn, number: int) -> PodBuilder:
 def some_job(draw: st.DrawFn) -> JobBuilder | None:
     job = a_job().for_ranks(draw(st.integers(1, 4)))
     steps = draw(
-        st.sets(st.sampled_from(["started", "asked", "holding", "failed", "complete", "deleted"]))
+        st.sets(
+            st.sampled_from(
+                ["started", "asked", "holding", "failed", "complete", "deleted", "queued"]
+            )
+        )
     )
     if "started" in steps:
         job = job.started(draw(SECONDS))
@@ -55,6 +59,8 @@ def some_job(draw: st.DrawFn) -> JobBuilder | None:
         job = job.asked_to_hold()
     if "holding" in steps:
         job = job.holding()
+    if "queued" in steps:
+        job = job.queued()
     if "failed" in steps:
         job = job.failed("PodFailurePolicy", seconds=draw(SECONDS))
     if "complete" in steps:

@@ -6,7 +6,7 @@ the same in both.
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -39,6 +39,10 @@ class Placement(ContractModel):
     )
     clusters: tuple[Name, ...] = Field(
         default=(), max_length=64, description="Clusters that may be used. Any when empty."
+    )
+    preference: Literal["GPUOrder", "LowestPrice", "LowestExpectedCost"] = Field(
+        default="GPUOrder",
+        description="Which of the places that are allowed comes first: by the order of gpuTypes and regions, by price, or by what a token is expected to cost there, from measured speed or else a rough model of the GPU.",
     )
     max_hourly_price_usd: USD | None = Field(
         default=None,

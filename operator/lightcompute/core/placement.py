@@ -16,6 +16,7 @@ from lightcompute.core.budget import (
     useful_seconds,
 )
 from lightcompute.core.facts import Facts
+from lightcompute.core.preference import rank_of
 from lightcompute.core.search import retry_time, search_end, tried_in_vain, was_promised_in_vain
 from lightcompute.core.snapshot import Offer
 from lightcompute.core.text import clock, cut
@@ -60,7 +61,7 @@ def look_for_place(facts: Facts) -> Round:
     chosen: Offer | None = None
     comes_first = ""
     judged: list[tuple[Offer, Reason, str]] = []
-    for offer in sorted(facts.snapshot.offers, key=lambda offer: _rank(facts, offer)):
+    for offer in sorted(facts.snapshot.offers, key=rank_of(facts)):
         reason, message = _judged(facts, offer, checks)
         if reason is Reason.CHOSEN and chosen is not None:
             reason, message = Reason.NOT_PREFERRED, comes_first
@@ -94,24 +95,6 @@ def _candidate(offer: Offer, reason: Reason, message: str) -> Candidate:
         reason=reason.value,
         message=cut(message, 256),
     )
-
-
-def _rank(facts: Facts, offer: Offer) -> tuple[int, int, int, str, str, str, str]:
-    """The run's GPU types, then its regions, then price, then name."""
-    wanted, place = facts.run.spec.placement, offer.place
-    return (
-        _index(place.gpu_type, wanted.gpu_types),
-        _index(place.region, wanted.regions),
-        offer.rate_per_hour,
-        place.cluster,
-        place.region,
-        place.pool,
-        place.gpu_type,
-    )
-
-
-def _index(name: str, names: tuple[str, ...]) -> int:
-    return names.index(name) if name in names else len(names)
 
 
 def _checks(facts: Facts) -> tuple[_Check, ...]:

@@ -1,17 +1,20 @@
-"""`lightcompute cost`: the ledger of a run, line by line, so that anybody can add it up."""
+"""`lightcompute cost`: the ledger of a run, line by line, so that anybody can add it up; or what all runs have cost, as a table."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
+from typing import Any
 
 import click
 
 from lightcompute.api.money import charge
 from lightcompute.api.status import Attempt, TrainingRunStatus
 from lightcompute.cli import text
-from lightcompute.cli.options import name_argument, target_options
+from lightcompute.cli.cost_table import Form, Grouping, Question, cost_rows, shown
+from lightcompute.cli.moments import MOMENT, TIME_ZONE
+from lightcompute.cli.options import target_options
 from lightcompute.cli.target import Target
 from lightcompute.core.ledger import total_cost
 
@@ -19,13 +22,53 @@ LEDGER_HEADER = ("ATTEMPT", "FROM", "TO", "HELD", "PRICE PER HOUR", "COST")
 
 
 @click.command()
-@name_argument
+@click.argument("name", required=False)
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print the cost section of the status as JSON."
+    "--json", "as_json", is_flag=True, help="Print the cost section of the status of NAME as JSON."
+)
+@click.option(
+    "--by",
+    type=click.Choice(["run", "namespace", "day", "week", "month"]),
+    help="Without NAME: what a line of the table stands for. [default: run]",
+)
+@click.option("--since", type=MOMENT, help="Without NAME: count what was charged from then on.")
+@click.option("--until", type=MOMENT, help="Without NAME: count what was charged before then.")
+@click.option(
+    "--time-zone",
+    "zone",
+    type=TIME_ZONE,
+    help="Without NAME: by whose clock days begin, such as Europe/Berlin. [default: UTC]",
+)
+@click.option(
+    "--output",
+    "-o",
+    "form",
+    type=click.Choice(["text", "csv", "json"]),
+    help="Without NAME: form of the table. [default: text]",
+)
+@click.option(
+    "--all-namespaces",
+    "-A",
+    "everywhere",
+    is_flag=True,
+    help="Without NAME: runs of all namespaces of the cluster.",
 )
 @target_options
-def cost(name: str, as_json: bool, target: Target) -> None:
-    """Show what the run NAME has cost, and what it may still cost."""
+def cost(name: str | None, as_json: bool, target: Target, everywhere: bool, **asked: Any) -> None:
+    """Show what the run NAME has cost, and what it may still cost; without NAME, what all runs have cost.
+
+    A table counts runs that still exist: what was deleted is not in it.
+    """
+    if name is None:
+        if as_json:
+            raise click.UsageError("--json is about one run: give its NAME, or --output json.")
+        _show_table(target, everywhere=everywhere, **asked)
+        return
+    for_tables = [*(key for key, value in asked.items() if value is not None)]
+    if for_tables or everywhere:
+        raise click.UsageError(
+            "Options for the table of all runs say nothing about one: leave NAME out."
+        )
     sight = target.run(name).sight()
     status, now = sight.run.status, sight.now
     if as_json:
@@ -33,6 +76,29 @@ def cost(name: str, as_json: bool, target: Target) -> None:
         return
     click.echo(text.columns(LEDGER_HEADER, ledger_lines(status, now)))
     click.echo(text.table(_sums(status, now), indent=""))
+
+
+def _show_table(
+    target: Target,
+    *,
+    everywhere: bool,
+    by: Grouping | None,
+    zone: tzinfo | None,
+    since: datetime | None,
+    until: datetime | None,
+    form: Form | None,
+) -> None:
+    zone = zone or UTC
+    since, until = (
+        None if each is None else each.replace(tzinfo=each.tzinfo or zone)
+        for each in (since, until)
+    )
+    question = Question(by=by or "run", zone=zone, since=since, until=until)
+    found = target.listed(everywhere=everywhere)
+    click.echo(shown(cost_rows(found, question), question.by, form or "text"))
+    unread = [f"{each.namespace}/{each.name}" for each in found if each.sight is None]
+    if unread:
+        click.echo(f"Not counted, as they cannot be read: {', '.join(unread)}", err=True)
 
 
 def ledger_lines(status: TrainingRunStatus, now: datetime) -> Iterator[tuple[str, ...]]:

@@ -187,6 +187,13 @@ class Cost(ReportModel):
         default=None, description="Cost at the end, at this speed and price."
     )
     limit_usd: USD | None = Field(default=None, description="The cap.")
+    cap_reached_time: datetime | None = Field(
+        default=None,
+        description="When the live attempt is stopped for the cap; none while the run is expected to end before.",
+    )
+    cap_reached_step: int | None = Field(
+        default=None, ge=0, description="Step that it will be at by then, at this speed."
+    )
     overshoot_bound_usd: USD = Field(
         default=0,
         description="Price of grace, clock skew and rounding: held back from the cap, so that it holds.",

@@ -144,6 +144,10 @@ def _sums(status: TrainingRunStatus, now: datetime) -> Iterator[tuple[str, str]]
     yield "reserved", text.usd(cost.reserved_usd) if cost.reserved_usd else ""
     yield "forecast", text.usd(cost.forecast_usd) if cost.forecast_usd is not None else ""
     yield "limit", "none" if cost.limit_usd is None else text.usd(cost.limit_usd)
+    if cost.cap_reached_time is not None:
+        step = cost.cap_reached_step
+        at = "" if step is None else f", at about step {text.count(step)}"
+        yield "limit reached", f"{text.clock(cost.cap_reached_time)}{at}, before the end"
     if cost.overshoot_bound_usd:
         yield (
             "held back from the limit",

@@ -11,6 +11,7 @@ from lightcompute.core.budget import limit_of, rate_of, reserved
 from lightcompute.core.decision import Event
 from lightcompute.core.facts import Facts
 from lightcompute.core.ledger import open_charge, total_cost
+from lightcompute.core.outlook import outlook_of
 
 WARNING_PERCENTAGES = (95, 80, 50)
 DEFAULT_POLL_SECONDS = 300
@@ -23,12 +24,15 @@ def cost_of(facts: Facts, status: TrainingRunStatus) -> Cost:
     live = status.attempts[-1] if status.attempts and status.attempts[-1].is_live else None
     rate = rate_of(live) if live is not None else 0
     spent = total_cost(status, now)
+    outlook = outlook_of(facts.run, status, facts.terms)
     cost = Cost(
         spent_usd=_shown(spent),
         reserved_usd=_shown(reserved(live, facts.terms, now) if live is not None else 0),
         rate_per_hour_usd=_shown(rate),
         forecast_usd=_forecast(status, live, spent, rate),
         limit_usd=limit_of(facts.run),
+        cap_reached_time=outlook.time,
+        cap_reached_step=outlook.step,
         overshoot_bound_usd=_shown(facts.terms.reserve(rate)),
         last_updated_time=known.last_updated_time,
     )

@@ -125,8 +125,8 @@ $(PYTHON):
 	@$(INSTALL) $(QUIET) --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# Kubernetes for the tests, built from Go modules: twenty minutes the first time, kept outside the checkout. Without Go its tests
-# are skipped and say so, except under CI.
+# Kubernetes, Helm and Kueue for the tests, built from Go modules: some twenty-five minutes the first time, kept outside the checkout.
+# Without Go their tests are skipped and say so, except under CI.
 .venv/.testcluster: .venv/.dev $(wildcard tests/testcluster/*/go.mod tests/testcluster/*/main.go)
 	@PYTHONPATH=tests $(PYTHON) -P -m support.testcluster.binaries $(if $(CI),,|| true)
 	@touch $@

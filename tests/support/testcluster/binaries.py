@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -68,7 +69,13 @@ HELM = Program(
 KUBE_SCORE = Program(
     name="kubescore", package="github.com/zegl/kube-score/cmd/kube-score", minutes=1
 )
-_ALL = (CONTROL_PLANE, KWOK, HELM, KUBE_SCORE)
+KUEUE = Program(
+    name="kueue",
+    package="sigs.k8s.io/kueue/cmd/kueue",
+    link=("-X sigs.k8s.io/kueue/pkg/version.GitVersion=v0.17.1",),
+    minutes=6,
+)
+_ALL = (CONTROL_PLANE, KWOK, HELM, KUBE_SCORE, KUEUE)
 
 
 def binary(program: Program) -> Path:
@@ -97,6 +104,21 @@ def are_built() -> bool:
         return all(_path(program, go).exists() for program in _ALL)
     except NoBinaries:
         return False
+
+
+def module_folder(program: Program, module: str) -> Path:
+    """The source of a Go module that `program` is made of, as its go.sum has it; fetched anew if need be. Raises `NoBinaries`."""
+    done = subprocess.run(
+        [_go(), "mod", "download", "-json", module],
+        cwd=program.module,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise NoBinaries(f"Go finds no source of {module}:\n{done.stderr or done.stdout}")
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 def _path(program: Program, go: str) -> Path:

@@ -1,0 +1,87 @@
+"""Runs with placement.queueName under a real Kueue: admitted, made to wait, taken back and admitted again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.run_spaces import Space, a_space
+from support.testcluster.jobs import trainer_job
+from support.testcluster.kueue import Kueue, condition
+from support.testcluster.kueue_queues import (
+    PRIORITY,
+    QUEUE,
+    add_queue,
+    create,
+    workload_priority_class,
+)
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+IN_QUEUE = {"queueName": "one-gpu"}
+
+
+@pytest.fixture
+def space(kueue: Kueue, tmp_path: Path, checkout: Path) -> Iterator[Space]:
+    """A namespace with an operator and a queue with one GPU."""
+    for file in sorted((checkout / "crds").glob("*.yaml")):
+        kueue.api.apply_crd(file)
+    with a_space(kueue.cluster, tmp_path) as space:
+        add_queue(kueue.api, space.namespace, "one-gpu", gpus=1)
+        space.start_operator().wait_ready()
+        yield space
+
+
+def test_runs_are_admitted_one_after_the_other_and_none_is_charged_while_it_waits(
+    kueue: Kueue, space: Space
+) -> None:
+    first = space.submit("first", {"RUN_SECONDS": 4}, placement=IN_QUEUE)
+    first.in_phase("Running")
+    second = space.submit("second", {"RUN_SECONDS": 1}, placement=IN_QUEUE)
+    told = second.until(lambda status: status["reason"] == "NotAdmitted")
+    assert (told["phase"], told["cost"]["spentUSD"]) == ("Pending", "0.00")
+    (job,) = second.jobs
+    workload = kueue.workload(
+        space.namespace, job["metadata"]["name"], lambda each: condition(each, "QuotaReserved")
+    )
+    assert condition(workload, "QuotaReserved")["status"] == "False"
+    ends = first.in_phase("Succeeded"), second.in_phase("Succeeded")
+    assert [len(end["attempts"]) for end in ends] == [1, 1]
+    assert ends[1]["attempts"][0]["startTime"] >= ends[0]["attempts"][0]["endTime"]
+    assert space.audit() == ()
+
+
+def test_a_run_that_is_taken_back_was_preempted_and_is_admitted_again(
+    kueue: Kueue, space: Space
+) -> None:
+    given = {"NEVER_ENDS_1": 1, "RUN_SECONDS": 1}
+    run = space.submit("low", given, placement=IN_QUEUE)
+    run.in_phase("Running")
+    urgent = f"{space.namespace}-urgent"
+    create(kueue.api, workload_priority_class(urgent, 1000))
+    marks = {QUEUE: "one-gpu", PRIORITY: urgent}
+    job = trainer_job("urgent", job_labels=marks, job_spec={"suspend": True}, run_seconds=3)
+    kueue.api.post(f"/apis/batch/v1/namespaces/{space.namespace}/jobs", job)
+    end = run.in_phase("Succeeded", seconds=120)
+    taken, done = end["attempts"]
+    assert (taken["reason"], taken["counts"]) == ("Preempted", False)
+    assert (done["reason"], done["queueName"]) == ("Completed", "one-gpu")
+    assert end.get("restartsCountTowardsMax", 0) == 0
+    of_runs = [each for each in space.audit() if "urgent: a Job of no run" not in each]
+    assert of_runs == []
+
+
+def test_a_run_that_is_deleted_while_it_waits_leaves_no_workload(
+    kueue: Kueue, space: Space
+) -> None:
+    run = space.submit("unknown", placement={"queueName": "there-is-none"})
+    run.until(lambda status: status["reason"] == "NotAdmitted")
+    (job,) = run.jobs
+    kueue.workload(
+        space.namespace, job["metadata"]["name"], lambda each: condition(each, "QuotaReserved")
+    )
+    run.delete()
+    run.gone()
+    workloads = f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{space.namespace}/workloads"
+    kueue.api.eventually(workloads, lambda found: not found["items"])

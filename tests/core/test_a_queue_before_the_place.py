@@ -137,6 +137,22 @@ def test_what_its_queue_takes_back_is_stopped_at_once_and_counts_as_preempted() 
     assert ended.cost.spent_usd == 60_000, "a minute at a tenth of a cent a second"
 
 
+@pytest.mark.parametrize(
+    ("held_until", "seconds_charged"),
+    [(40, 40), (5000, 131), (90, 90)],
+    ids=["as it is told", "no longer than its deadline and grace", "before now"],
+)
+def test_what_was_taken_back_while_nobody_looked_is_charged_for_what_it_held(
+    held_until: int, seconds_charged: int
+) -> None:
+    running = a_running_attempt(place=ORD, queue_name="team", price="3.6", deadline_seconds=100)
+    run = a_run().with_spec(placement=WISH).with_attempts(running)
+    back = a_child(interruption=Reason.PREEMPTED, waiting="taken", held_until=at(held_until))
+    found = decide(a_snapshot(run, back, now=at(6000), offers=(an_offer("3.6", place=ORD),))).status
+    assert found.attempts[0].state is AttemptState.STOPPING
+    assert found.cost.spent_usd == seconds_charged * 1000
+
+
 def test_what_was_never_seen_to_start_in_a_queue_is_never_certainly_over() -> None:
     terms = Terms(grace_seconds=30)
     plain = an_attempt(deadline_seconds=100)

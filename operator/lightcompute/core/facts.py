@@ -114,6 +114,8 @@ def _seen(attempt: Attempt, snapshot: Snapshot) -> Attempt:
             return attempt
         return _ended(attempt, Child(attempt=attempt.number, state=ChildState.VANISHED), snapshot)
     match child.state:
+        case ChildState.PENDING | ChildState.RUNNING if child.held_until is not None:
+            return _not_held(attempt, child, child.held_until, snapshot)
         case ChildState.PENDING:
             return attempt
         case ChildState.RUNNING:
@@ -132,6 +134,16 @@ def _running(attempt: Attempt, child: Child, snapshot: Snapshot) -> Attempt:
         (offer.rate_per_hour for offer in snapshot.offers if offer.place == attempt.place), None
     )
     return attempt if price is None else repriced(attempt, _charged_until(snapshot), price)
+
+
+def _not_held(attempt: Attempt, child: Child, held_until: datetime, snapshot: Snapshot) -> Attempt:
+    """Charged no longer. Unseen it may have come and gone more than once, but was never there for longer than its deadline."""
+    if attempt.start_time is None and child.start_time is not None:
+        attempt = opened(attempt, child.start_time)
+    bounds = (held_until, snapshot.now, certain_end(attempt, terms_of(snapshot)))
+    end = min(bound for bound in bounds if bound is not None)
+    told = snapshot.run.status.cost.last_updated_time
+    return closed(attempt, end if told is None else max(end, told))
 
 
 def _charged_until(snapshot: Snapshot) -> datetime:

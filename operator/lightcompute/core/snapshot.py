@@ -61,6 +61,8 @@ class Child:
     """The same in the place's own words, the same ones from look to look while nothing changes; empty once they run."""
     admitted_time: datetime | None = None
     """When the queue before its place let its processes be made; None where it did not yet, or where there is no queue."""
+    held_until: datetime | None = None
+    """Of one that is not gone: by when it held its place no more, as its queue took it back; None while it may hold one."""
     began_time: datetime | None = None
     """From when its processes ran, where that is later than `start_time` (an image had to be fetched): silence counts from there."""
     heard_until: datetime | None = None

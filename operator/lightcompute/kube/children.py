@@ -124,8 +124,20 @@ def child_of(seen: Seen, heard: Heard, *, through_torchrun: bool, now: datetime)
     reason, words = _waiting(seen)
     child = replace(child, waiting_reason=reason, waiting=cut(words, 400))
     if seen.is_taken_back:
-        child = replace(child, interruption=Reason.PREEMPTED)
+        child = replace(child, interruption=Reason.PREEMPTED, held_until=_held_until(seen))
     return replace(child, state=ChildState.UNKNOWN) if _is_overdue(seen, now) else child
+
+
+def _held_until(seen: Seen) -> datetime | None:
+    """When the last pod of one that was taken back was gone, at the latest; None while one may be there."""
+    job = seen.job
+    if job is None or job.held_time is None or not all(pod.is_over for pod in seen.pods):
+        return None
+    pods = (*seen.pods, *seen.departed)
+    ends = [pod.finished_time for pod in pods if pod.finished_time is not None]
+    if ends and len(ends) == len(pods):
+        return max(ends)
+    return job.held_time + timedelta(seconds=job.grace_seconds)
 
 
 def deadline_of(seen: Seen) -> int | None:

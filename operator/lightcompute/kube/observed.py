@@ -10,6 +10,8 @@ from lightcompute.kube.client import Document
 
 QUEUE = "kueue.x-k8s.io/queue-name"
 """Label by which Kueue knows the Jobs that it admits, and into which queue."""
+MAX_EXECUTION = "kueue.x-k8s.io/max-exec-time-seconds"
+"""Label by which Kueue takes a Job back for good after so many seconds in which it was admitted."""
 TRAINER = "trainer"
 """Name of the container that trains."""
 _HARMLESS = frozenset({"", "PodInitializing", "ContainerCreating", "CrashLoopBackOff"})
@@ -39,6 +41,10 @@ class SeenJob:
     """Whether its controller says that it does."""
     queue: str
     """The queue that admits it; empty where none does."""
+    held_time: datetime | None
+    """Since when it is held, as its controller says; None while it is not."""
+    grace_seconds: int
+    """So long its pods have to leave."""
     completions: int
     active_deadline_seconds: int | None
     start_time: datetime | None
@@ -116,6 +122,8 @@ def kept_job(document: Document) -> SeenJob:
         deleting="deletionTimestamp" in metadata,
         suspended=bool(spec.get("suspend")),
         holds="Suspended" in conditions,
+        held_time=_time((conditions.get("Suspended") or {}).get("lastTransitionTime")),
+        grace_seconds=_grace(spec),
         queue=str((metadata.get("labels") or {}).get(QUEUE) or ""),
         completions=int(spec.get("completions") or 1),
         active_deadline_seconds=spec.get("activeDeadlineSeconds"),
@@ -162,6 +170,11 @@ def kept_pod(document: Document) -> SeenPod:
         finished_time=_finished(states),
         image_id=trainer.get("imageID") or "",
     )
+
+
+def _grace(spec: Document) -> int:
+    pod = (spec.get("template") or {}).get("spec") or {}
+    return int(pod.get("terminationGracePeriodSeconds") or 30)
 
 
 def _owner(metadata: Document) -> Owner:

@@ -64,11 +64,12 @@ class Performer:
         """Holds the Job, whose controller then asks its pods to leave; none can come to be after that."""
         path = JOBS.named(self._home.namespace_of(run), name_of(run, attempt, TRAINER))
         # Where there is none, it was never created or was deleted by somebody: then its pods are asked themselves.
-        with suppress(NotFound):
-            job = kept_job(await self._client.patch(path, {"spec": {"suspend": True}}))
-            if job.queue:
-                # Kueue would let it go on. One that is being deleted makes no pods, and stays until the last of them is gone.
-                await self._client.delete(path, uid=job.uid, propagation="Foreground")
+        if self._has_a_queue(run, attempt):
+            # Kueue would let it go on. One that is being deleted makes no pods, and stays until the last of them is gone.
+            await self._client.delete(path, propagation="Foreground")
+        else:
+            with suppress(NotFound):
+                await self._client.patch(path, {"spec": {"suspend": True}})
         if grace_seconds == 0 or not self._has_job(run, attempt):
             await self._delete_pods(run, attempt, grace_seconds or KILL_GRACE_SECONDS)
 
@@ -128,6 +129,12 @@ class Performer:
     def _job(self, run: TrainingRun, attempt: int) -> SeenJob | None:
         jobs = self._family.of(run.metadata.uid).jobs.values()
         return next((job for job in jobs if job.owner.attempt == attempt), None)
+
+    def _has_a_queue(self, run: TrainingRun, attempt: int) -> bool:
+        job = self._job(run, attempt)
+        if job is not None:
+            return bool(job.queue)
+        return any(each.queue_name for each in run.status.attempts if each.number == attempt)
 
     def _has_job(self, run: TrainingRun, attempt: int) -> bool:
         return self._job(run, attempt) is not None

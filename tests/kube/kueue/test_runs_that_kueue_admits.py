@@ -33,6 +33,15 @@ def space(kueue: Kueue, tmp_path: Path, checkout: Path) -> Iterator[Space]:
         yield space
 
 
+def take_its_place(kueue: Kueue, space: Space, name: str, *, run_seconds: int) -> None:
+    """A Job with more priority, which Kueue admits in place of what runs."""
+    urgent = f"{space.namespace}-{name}"
+    create(kueue.api, workload_priority_class(urgent, 1000))
+    marks = {QUEUE: "one-gpu", PRIORITY: urgent}
+    job = trainer_job(name, job_labels=marks, job_spec={"suspend": True}, run_seconds=run_seconds)
+    kueue.api.post(f"/apis/batch/v1/namespaces/{space.namespace}/jobs", job)
+
+
 def test_runs_are_admitted_one_after_the_other_and_none_is_charged_while_it_waits(
     kueue: Kueue, space: Space
 ) -> None:
@@ -58,11 +67,7 @@ def test_a_run_that_is_taken_back_was_preempted_and_is_admitted_again(
     given = {"NEVER_ENDS_1": 1, "RUN_SECONDS": 1}
     run = space.submit("low", given, placement=IN_QUEUE)
     run.in_phase("Running")
-    urgent = f"{space.namespace}-urgent"
-    create(kueue.api, workload_priority_class(urgent, 1000))
-    marks = {QUEUE: "one-gpu", PRIORITY: urgent}
-    job = trainer_job("urgent", job_labels=marks, job_spec={"suspend": True}, run_seconds=3)
-    kueue.api.post(f"/apis/batch/v1/namespaces/{space.namespace}/jobs", job)
+    take_its_place(kueue, space, "urgent", run_seconds=3)
     end = run.in_phase("Succeeded", seconds=120)
     taken, done = end["attempts"]
     assert (taken["reason"], taken["counts"]) == ("Preempted", False)
@@ -70,6 +75,40 @@ def test_a_run_that_is_taken_back_was_preempted_and_is_admitted_again(
     assert end.get("restartsCountTowardsMax", 0) == 0
     of_runs = [each for each in space.audit() if "urgent: a Job of no run" not in each]
     assert of_runs == []
+
+
+def test_the_cap_holds_over_all_admissions_with_the_operator_dead(
+    kueue: Kueue, space: Space
+) -> None:
+    """Kubernetes counts the Job's deadline anew at each admission; Kueue adds them all up."""
+    program = {"image": "example.invalid/another:1", "command": ["run"]}
+    run = space.submit(
+        "capped",
+        {"NEVER_ENDS": 1, "DEAF": 1, "SILENT": 1},
+        trainer=program,
+        training=None,
+        placement=IN_QUEUE,
+        budget={"limitUSD": "0.018"},
+    )
+    seconds = run.in_phase("Running")["attempts"][0]["deadlineSeconds"]
+    space.operator.kill()
+    take_its_place(kueue, space, "urgent", run_seconds=2)
+    (job,) = run.jobs
+    name = job["metadata"]["name"]
+    over = kueue.workload(
+        space.namespace, name, lambda each: each["spec"].get("active") is False, seconds=90
+    )
+    assert over["spec"]["maximumExecutionTimeSeconds"] == seconds
+    kueue.api.eventually(
+        f"/apis/batch/v1/namespaces/{space.namespace}/jobs/{name}",
+        lambda job: job["spec"]["suspend"] and not job["status"].get("active"),
+    )
+    space.bury(space.operator)
+    space.start_operator().wait_ready()
+    end = run.in_phase("BudgetExhausted")
+    # Taken back once with nobody there: one time of grace more, and the time until it was let in again.
+    assert float(end["cost"]["spentUSD"]) <= 0.018 + 0.004 + 0.010
+    assert [each["reason"] for each in end["attempts"]] == ["Preempted"]
 
 
 def test_a_run_that_is_deleted_while_it_waits_leaves_no_workload(

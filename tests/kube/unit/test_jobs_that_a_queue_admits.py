@@ -47,6 +47,14 @@ def test_a_job_that_is_held_again_is_not_gone_when_its_pods_are() -> None:
     assert (unseen.state, unseen.interruption) == (ChildState.PENDING, Reason.PREEMPTED)
 
 
+def test_it_held_its_place_until_its_last_pod_was_gone() -> None:
+    held = ADMITTED.holding(70)
+    assert child_seen(RAN.deleted(), job=held).held_until is None
+    left = RAN.over(0, seconds=75)
+    assert child_seen(job=held, departed=(left,)).held_until == at(75)
+    assert child_seen(job=held, held=True).held_until == at(70 + 30), "a time of grace, unseen"
+
+
 def test_pods_that_never_held_a_node_leave_a_job_in_its_queue() -> None:
     child = child_seen(job=ADMITTED.holding(70), departed=(a_pod().unscheduled("full"),))
     assert (child.waiting_reason, child.interruption) == (Reason.NOT_ADMITTED, None)

@@ -16,7 +16,7 @@ from lightcompute.kube.manifests.pod import (
     pod_template,
 )
 from lightcompute.kube.manifests.program import MASTER_PORT
-from lightcompute.kube.observed import QUEUE, TRAINER
+from lightcompute.kube.observed import MAX_EXECUTION, QUEUE, TRAINER
 from lightcompute.kube.pools import Home, Pool
 from lightcompute.kube.settings import OperatorSettings
 from runcontract.order import Order, RunIdentity
@@ -100,7 +100,11 @@ def _job(run: TrainingRun, start: StartAttempt, metadata: Document, template: Do
     if start.queue_name is not None:
         # Kueue lets it begin: it would hold a Job that is not held already.
         spec["suspend"] = True
-        metadata = {**metadata, "labels": {**metadata["labels"], QUEUE: start.queue_name}}
+        marks = {**metadata["labels"], QUEUE: start.queue_name}
+        if start.deadline_seconds is not None:
+            # Over all admissions, should it be let in again while nobody is there to delete it: then its deadline begins anew.
+            marks[MAX_EXECUTION] = str(max(1, start.deadline_seconds))
+        metadata = {**metadata, "labels": marks}
     if start.deadline_seconds is not None:
         spec["activeDeadlineSeconds"] = max(1, start.deadline_seconds)
     return {

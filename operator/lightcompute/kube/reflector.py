@@ -114,27 +114,35 @@ class Reflector(Generic[Kept]):
     async def _list(self) -> None:
         """Takes everything anew, and tells what changed against the copy."""
         found: dict[str, Kept] = {}
-        query: list[tuple[str, str | int]] = [("limit", PAGE), *self._query()]
-        while True:
-            page = await self._client.get(self._path, query)
-            for document in page.get("items") or ():
-                kept = self._keep(document)
-                if kept is not None:
-                    found[document["metadata"]["uid"]] = kept
-            token = page["metadata"].get("continue")
-            if not token:
-                break
-            query = [("limit", PAGE), ("continue", token), *self._query()]
+        token: str | None = ""
+        version = ""
+        while token is not None:
+            query: list[tuple[str, str | int]] = [("limit", PAGE), *self._query()]
+            if token:
+                query.append(("continue", token))
+            token, version = self._sift(await self._client.get(self._path, query), found)
         self.lists += 1
         self._heard()
         before, self._items = self._items, found
-        self._version = page["metadata"]["resourceVersion"]
+        self._version = version
         for uid in before.keys() - found.keys():
             self._changed(before[uid], None)
         for uid, now in found.items():
             if before.get(uid) != now:
                 self._changed(before.get(uid), now)
         self.synced.set()
+
+    def _sift(self, page: Document, found: dict[str, Kept]) -> tuple[str | None, str]:
+        """Adds to `found` what is kept of `page`; gives the token of the next page, if any, and the version of the list.
+
+        Nothing else refers to the page, so it is gone before the next one comes: parsed, it is ten times what was sent.
+        """
+        for document in page.get("items") or ():
+            kept = self._keep(document)
+            if kept is not None:
+                found[document["metadata"]["uid"]] = kept
+        metadata = page["metadata"]
+        return metadata.get("continue") or None, metadata["resourceVersion"]
 
     async def _watch(self) -> None:
         query: list[tuple[str, str | int]] = [

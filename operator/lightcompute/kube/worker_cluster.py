@@ -350,7 +350,7 @@ class WorkerCluster:
             )
         if (self.reach.reason, self.reach.message) != (before.reason, before.message):
             logger.log(
-                logging.INFO if self.reach.answers else logging.WARNING,
+                logging.WARNING if trouble is not None else logging.INFO,
                 "The cluster %s: %s: %s",
                 self.name,
                 self.reach.reason.value,

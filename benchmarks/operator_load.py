@@ -12,25 +12,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import re
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from machine import machine
+from operator_process import Operator, create_all, tell, until
 
 from lightcompute.api import labels
 from lightcompute.kube.client import ClusterClient, Document
@@ -40,8 +35,7 @@ from support.testcluster.control_plane import ControlPlane
 
 REPOSITORY = Path(__file__).parent.parent
 NAMESPACE = "default"
-AT_ONCE = 20
-_PORT_LINE = re.compile(r"http://[^ ]*:(\d+)")
+OPTIONS = ("--price-per-gpu-hour-usd", "1.00")
 
 
 @dataclass(kw_only=True)
@@ -73,133 +67,6 @@ def a_run(name: str, **variables: str) -> Document:
     }
 
 
-class Operator:
-    """`lightcompute operator` as a process."""
-
-    def __init__(self, kubeconfig: Path, folder: Path) -> None:
-        self._log = (folder / "operator.log").open("ab")
-        self._port = _free_port()
-        self.started_at = time.perf_counter()
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "lightcompute",
-                "operator",
-                "--kubeconfig",
-                str(kubeconfig),
-                "--price-per-gpu-hour-usd",
-                "1.00",
-                "--http-host",
-                "127.0.0.1",
-                "--http-port",
-                str(self._port),
-                "--log-format",
-                "json",
-            ],
-            stdout=self._log,
-            stderr=self._log,
-        )
-
-    async def ready(self) -> None:
-        """Waits until it says that it is ready."""
-        while not self._answers("/readyz"):
-            if self._process.poll() is not None:
-                sys.exit(
-                    f"the operator ended with {self._process.returncode}: see {self._log.name}"
-                )
-            await asyncio.sleep(0.05)
-
-    def _answers(self, path: str) -> bool:
-        try:
-            return bool(self._get(path))
-        except OSError:
-            return False
-
-    def _get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
-            return str(answer.read().decode())
-
-    def metric(self, name: str, **labels_: str) -> float:
-        """The sum over all series of a metric that have these labels."""
-        total = 0.0
-        for line in self._get("/metrics").splitlines():
-            head, _, value = line.rpartition(" ")
-            if head.partition("{")[0] == name and all(
-                f'{k}="{v}"' in head for k, v in labels_.items()
-            ):
-                total += float(value)
-        return total
-
-    def writes(self) -> float:
-        """Requests so far that change something, but for renewals of the Lease."""
-        writing = sum(
-            self.metric("lightcompute_requests_total", method=method)
-            for method in ("POST", "PUT", "PATCH", "DELETE")
-        )
-        return writing - sum(
-            self.metric("lightcompute_requests_total", method=method, kind="leases")
-            for method in ("POST", "PUT", "PATCH", "DELETE")
-        )
-
-    @property
-    def cpu_seconds(self) -> float:
-        """Processor time so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    @property
-    def memory_mib(self) -> float:
-        """Resident memory now."""
-        text = Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(text.partition("VmRSS:")[2].split()[0]) / 1024
-
-    def kill(self) -> None:
-        """Without a word."""
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
-
-    def stop(self) -> None:
-        """As Kubernetes stops it."""
-        self._process.terminate()
-        self._process.wait(60)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def tell(what: str, **figures: Any) -> None:
-    """One line of figures."""
-    rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in figures.items()}
-    print(json.dumps({"what": what, **rounded}), flush=True)
-
-
-async def create_all(client: ClusterClient, documents: list[Document], path: str) -> list[Document]:
-    """Creates all, some at once."""
-    waiting = asyncio.Semaphore(AT_ONCE)
-
-    async def one(document: Document) -> Document:
-        async with waiting:
-            return await client.create(path, document)
-
-    return list(await asyncio.gather(*(one(document) for document in documents)))
-
-
-async def until(holds: Any, *, seconds: float, what: str) -> None:
-    """Waits until `holds()`, or ends the benchmark."""
-    end = time.perf_counter() + seconds
-    while not holds():
-        if time.perf_counter() > end:
-            sys.exit(f"{what}: not after {seconds:.0f} s")
-        await asyncio.sleep(0.02)
-
-
 async def quiet_applies(client: ClusterClient, arrivals: Arrivals, count: int) -> None:
     """One apply at a time: how long until its Job is there."""
     seconds = []
@@ -207,7 +74,7 @@ async def quiet_applies(client: ClusterClient, arrivals: Arrivals, count: int) -
         began = time.perf_counter()
         run = await client.create(RUNS.within(NAMESPACE), a_run(f"quiet-{number}"))
         uid = run["metadata"]["uid"]
-        await until(lambda uid=uid: uid in arrivals.at, seconds=30, what="a Job")
+        await until(partial(arrivals.at.__contains__, uid), seconds=30, what="a Job")
         seconds.append(arrivals.at[uid] - began)
         await asyncio.sleep(0.2)
     seconds.sort()
@@ -301,7 +168,7 @@ async def restart(
 ) -> Operator:
     """The old one ends; how long until the new one has looked at every run."""
     end()
-    new = Operator(kubeconfig, folder)
+    new = Operator(kubeconfig, folder, *OPTIONS)
     await new.ready()
     ready_s = time.perf_counter() - new.started_at
     while new.metric("lightcompute_look_seconds_count") < count:
@@ -363,7 +230,7 @@ async def measure(options: argparse.Namespace, cluster: ControlPlane, folder: Pa
     watching = asyncio.create_task(jobs.run())
     await jobs.synced.wait()
     await floor(client, options.runs)
-    operator = Operator(cluster.kubeconfig, folder)
+    operator = Operator(cluster.kubeconfig, folder, *OPTIONS)
     try:
         await operator.ready()
         tell("the operator with no runs", memory_mib=operator.memory_mib)

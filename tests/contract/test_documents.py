@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
+from runcontract.base import ContractModel
 from runcontract.document import (
     MAX_DEPTH,
     MAX_DOCUMENT_BYTES,
     dump_document,
     parse_document,
+    parse_model,
     read_document,
 )
 from runcontract.faults import ConfigurationFault
@@ -93,6 +96,24 @@ def test_a_document_that_is_no_mapping_is_refused(text: str) -> None:
 )  # fmt: skip
 def test_a_syntax_error_is_one_fault_that_names_the_file(text: str) -> None:
     assert refused(text).startswith("file.yaml")
+
+
+class Several(ContractModel):
+    """A list that may not be empty."""
+
+    numbers: tuple[int, ...] = Field(min_length=2)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "where"),
+    [([], ["numbers"]), ([1], ["numbers"]), (["x"], ["numbers[0]", "numbers"]), (["x", "y"], ["numbers[0]", "numbers[1]"])],
+)  # fmt: skip
+def test_a_list_is_called_too_short_for_its_length_and_not_for_faults_in_its_items(
+    numbers: list[object], where: list[str]
+) -> None:
+    with pytest.raises(ConfigurationFault) as caught:
+        parse_model(Several, {"numbers": numbers})
+    assert [fault.where for fault in caught.value.faults] == where
 
 
 @pytest.mark.parametrize(

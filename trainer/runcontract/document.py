@@ -158,10 +158,19 @@ def parse_model(model: type[_Model], document: Any, *, where: str = "") -> _Mode
             json.dumps(document), strict=True, by_alias=True, by_name=False
         )
     except ValidationError as error:
-        details = error.errors(include_url=False)
+        details = [each for each in error.errors(include_url=False) if not _is_echo(each)]
         raise ConfigurationFault(
             *(fault for detail in details for fault in _faults(detail, where))
         ) from error
+
+
+def _is_echo(detail: Any) -> bool:
+    """Whether a list is only called too short because what was wrong with its items, which is told, was left out of it."""
+    return bool(
+        detail["type"] == "too_short"
+        and isinstance(detail["input"], list)
+        and len(detail["input"]) >= detail["ctx"]["min_length"]
+    )
 
 
 def _faults(detail: Any, where: str) -> Iterator[Fault]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,33 +10,22 @@ import pytest
 import yaml
 from pydantic import BaseModel, Field, StringConstraints
 
-from lightcompute.api.crd import RESOURCES, TRAINING_RUN, Resource, Rule, definition
+from lightcompute.api.crd import (
+    RESOURCES,
+    TRAINING_CLUSTER,
+    TRAINING_RUN,
+    Resource,
+    Rule,
+    definition,
+)
 from lightcompute.api.crd.file_text import file_text
 from lightcompute.api.crd.schema import Additions, Side, structural
-from lightcompute.api.spec import TrainingRunSpec
 from runcontract.base import ContractModel
 from runcontract.order import FREE_TO_CHANGE, Model, Training
+from support.schemas import Schema, nodes, schema_of
 
-Schema = dict[str, Any]
 LARGEST_BYTES = 262_144
 """`kubectl apply` keeps the whole document in an annotation, which may not be larger."""
-
-
-def schema_of(resource: Resource) -> Schema:
-    version: Schema = definition(resource)["spec"]["versions"][0]
-    found: Schema = version["schema"]["openAPIV3Schema"]
-    return found
-
-
-def nodes(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
-    """Every schema within `schema`, with its path."""
-    yield path, schema
-    for key, below in schema.get("properties", {}).items():
-        yield from nodes(below, f"{path}.{key}".lstrip("."))
-    if "items" in schema:
-        yield from nodes(schema["items"], f"{path}[]")
-    if "additionalProperties" in schema:
-        yield from nodes(schema["additionalProperties"], f"{path}.*")
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.plural)
@@ -90,16 +78,52 @@ def test_a_preset_is_not_overridden_by_defaults() -> None:
     assert "`preset`" in model["description"]
 
 
-def test_the_status_has_no_defaults_and_takes_words_that_were_added_later() -> None:
-    status = schema_of(TRAINING_RUN)["properties"]["status"]
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.plural)
+def test_the_status_has_no_defaults_and_takes_words_that_were_added_later(
+    resource: Resource,
+) -> None:
+    status = schema_of(resource)["properties"]["status"]
     assert [path for path, node in nodes(status) if "default" in node] == []
     assert [path for path, node in nodes(status) if "enum" in node] == []
-    assert "Pending, Starting" in status["properties"]["phase"]["description"]
 
 
-def test_every_model_with_a_rule_between_its_fields_says_it_to_the_server_too() -> None:
-    with_rules = set(TRAINING_RUN.additions.rules)
-    assert {model for model in reachable(TrainingRunSpec) if has_rule(model)} - with_rules == set()
+def test_the_words_of_a_status_are_told_in_its_description() -> None:
+    run, cluster = (
+        schema_of(resource)["properties"]["status"]["properties"]
+        for resource in (TRAINING_RUN, TRAINING_CLUSTER)
+    )
+    assert "Pending, Starting" in run["phase"]["description"]
+    question = cluster["conditions"]["items"]["properties"]["type"]
+    assert "Accepted, Reachable, PoolsMatch" in question["description"]
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.plural)
+def test_every_model_with_a_rule_between_its_fields_says_it_to_the_server_too(
+    resource: Resource,
+) -> None:
+    with_rules = set(resource.additions.rules)
+    assert {model for model in reachable(resource.spec) if has_rule(model)} - with_rules == set()
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.plural)
+def test_a_list_or_text_that_may_not_be_empty_may_not_be_so_for_the_server(
+    resource: Resource,
+) -> None:
+    generated = resource.spec.model_json_schema()
+    models = [generated, *generated["$defs"].values()]
+    names = {
+        key
+        for model in models
+        for key, field in model["properties"].items()
+        for part in (field, *field.get("anyOf", ()))
+        if {"minItems", "minLength"} & set(part)
+    }
+    bounded = {
+        path.rpartition(".")[2]
+        for path, node in nodes(schema_of(resource))
+        if {"minItems", "minLength"} & set(node)
+    }
+    assert names - bounded == set()
 
 
 def has_rule(model: type[BaseModel]) -> bool:
@@ -131,9 +155,10 @@ def test_every_field_that_decides_numbers_is_held_from_the_start_on() -> None:
     assert not {f"spec.training.{key}" for key in FREE_TO_CHANGE} & held
 
 
-def test_every_rule_says_what_to_do() -> None:
-    rules = [rule for each in TRAINING_RUN.additions.rules.values() for rule in each]
-    for rule in (*rules, *TRAINING_RUN.rules):
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.plural)
+def test_every_rule_says_what_to_do(resource: Resource) -> None:
+    rules = [rule for each in resource.additions.rules.values() for rule in each]
+    for rule in (*rules, *resource.rules):
         assert len(rule.message) > 20, rule
         assert "\n" not in rule.message
 
@@ -264,7 +289,9 @@ def test_the_model_s_own_description_teaches_families() -> None:
 
 def test_what_one_writer_writes_as_one_value_is_one_value_to_the_server() -> None:
     spec, status = (schema_of(TRAINING_RUN)["properties"][side] for side in ("spec", "status"))
+    of_cluster = schema_of(TRAINING_CLUSTER)["properties"]
     atomic = "x-kubernetes-map-type"
+    assert [side for side in ("spec", "status") if atomic in of_cluster[side]] == ["status"]
     assert (status[atomic], spec["properties"]["training"][atomic]) == ("atomic", "atomic")
     # What people and programs set beside each other is told apart.
     assert not {atomic} & set(spec)

@@ -26,11 +26,14 @@ _LETTERS = string.ascii_letters + string.digits + "-._/ ä\n"
 
 
 def paths(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
-    """Every field below `schema` that is no item of a list, with its path by dots."""
-    for key, below in schema.get("properties", {}).items():
+    """Every field below `schema`, with its path by dots; of a list its first item stands for all."""
+    below = dict(schema.get("properties", {}))
+    if "items" in schema:
+        below["0"] = schema["items"]
+    for key, schema_below in below.items():
         here = f"{path}.{key}" if path else key
-        yield here, below
-        yield from paths(below, here)
+        yield here, schema_below
+        yield from paths(schema_below, here)
 
 
 def value(schema: Schema, *, slips: bool = True) -> Strategy:

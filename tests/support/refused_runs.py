@@ -7,42 +7,50 @@ from typing import Any
 
 from lightcompute.api.pod import TAKEN_FOLDERS
 from lightcompute.api.trainer import OPERATOR_VARIABLES
+from support.cases import ABSENT, Case
+from support.refused_parts import AMOUNTS, LABEL_KEYS, LABEL_VALUES, TOLERATIONS
 from support.refused_trainings import refused_trainings
-from support.run_documents import ABSENT, Case, a_volume
+from support.run_documents import a_volume, run_case
 
 _KEY = "a key matches"
 _LONG = "a key has at most"
 
 
-def _trainer(name: str, field: str, value: Any, where: str, says: str) -> Case:
+def _trainer(name: str, field: str, value: Any, where: str, says: str, reads: str = "") -> Case:
     changes = {f"spec.trainer.{field}": value}
-    # Of a key that a person chose, the server tells by the path of the map.
-    at = f"spec.trainer.{where.rpartition('.')[0]}" if says.startswith((_KEY, _LONG)) else ""
-    return Case(name=name, changes=changes, where=f"spec.trainer.{where}", says=says, at=at)
+    at = f"spec.trainer.{where}"
+    if says.startswith((_KEY, _LONG)):
+        # Of a key that a person chose, the server tells by the path of the map.
+        at = at.rpartition(".")[0]
+    elif says == "Duplicate value":
+        at = f"{at}[1]"
+    return run_case(
+        name=name, changes=changes, where=f"spec.trainer.{where}", says=says, at=at, reads=reads
+    )
 
 
 def _of_whole_run() -> Iterator[Case]:
     label = "the name of a run is a DNS label"
     for name in ("a.b", "a" * 64):
-        yield Case(
+        yield run_case(
             name=f"name {name[:8]}",
             changes={"metadata.name": name},
             where="metadata.name",
             says=label,
         )
-    yield Case(
+    yield run_case(
         name="no program",
         changes={"spec.training": ABSENT},
         where="spec.training",
         says="give spec.training, or spec.trainer.image or command",
     )
-    yield Case(
+    yield run_case(
         name="an empty command is no program",
         changes={"spec.training": ABSENT, "spec.trainer.command": []},
         where="spec.training",
         says="give spec.training, or spec.trainer.image or command",
     )
-    yield Case(
+    yield run_case(
         name="progress of a program that reports none",
         changes={
             "spec.training": ABSENT,
@@ -52,79 +60,75 @@ def _of_whole_run() -> Iterator[Case]:
         where="spec.progressDeadlineSeconds",
         says="another program reports no progress",
     )
-    yield Case(
+    yield run_case(
         name="back-off that shrinks",
         changes={"spec.failurePolicy.backoff": {"baseSeconds": 60, "maxSeconds": 5}},
         where="spec.failurePolicy.backoff.maxSeconds",
         says="backoff.maxSeconds is at least backoff.baseSeconds",
     )
-    yield Case(
+    yield run_case(
         name="back-off that shrinks below its default",
         changes={"spec.failurePolicy.backoff": {"baseSeconds": 601}},
         where="spec.failurePolicy.backoff.maxSeconds",
         says="backoff.maxSeconds is at least backoff.baseSeconds",
     )
     for field in ("gpuTypes", "regions", "clusters"):
-        yield Case(
+        yield run_case(
             name=f"{field} twice",
             changes={f"spec.placement.{field}": ["a", "b", "a"]},
             where=f"spec.placement.{field}",
             says="each name stands once",
         )
-    for limit, says in (
-        ("0", "above 0"),
-        ("0.000000", "above 0"),
-        ("1000000.000001", "at most 1000000"),
-        ("9999999", "at most 1000000"),
-        ("-1", "should match"),
-        ("1e3", "should match"),
-        ("", "should match"),
-        (20, "must be of type string"),
-    ):
-        yield Case(
+    for limit, says, reads in AMOUNTS:
+        yield run_case(
             name=f"limit {limit!r}",
             changes={"spec.budget.limitUSD": limit},
             where="spec.budget.limitUSD",
             says=says,
+            reads=reads,
         )
-    yield Case(
-        name="an hour above a million",
-        changes={"spec.placement.maxHourlyPriceUSD": "1000001"},
-        where="spec.placement.maxHourlyPriceUSD",
-        says="at most 1000000 US dollars",
-    )
+    for price, says in (
+        ("1000001", "at most 1000000 US dollars"),
+        ("cheap", "a number of US dollars in quotes"),
+    ):
+        yield run_case(
+            name=f"price {price} of an hour",
+            changes={"spec.placement.maxHourlyPriceUSD": price},
+            where="spec.placement.maxHourlyPriceUSD",
+            says=says,
+        )
     kinds = {"persistentVolumeClaim": {"claimName": "a"}, "s3": {"bucket": "abc"}, "ephemeral": {}}
     for one, other in (
         ("persistentVolumeClaim", "s3"),
         ("s3", "ephemeral"),
         ("persistentVolumeClaim", "ephemeral"),
     ):
-        yield Case(
+        yield run_case(
             name=f"storage {one} and {other}",
             changes={"spec.storage": {one: kinds[one], other: kinds[other]}},
             where=f"spec.storage.{other}",
             at="spec.storage",
             says="give one of persistentVolumeClaim, s3 and ephemeral",
         )
-    yield Case(
+    yield run_case(
         name="two intervals of checkpoints",
         changes={"spec.checkpoints": {"everySteps": 1, "everyEpochs": 1}},
         where="spec.checkpoints.everyEpochs",
         says="keep one of everySteps and everyEpochs",
     )
-    yield Case(
+    yield run_case(
         name="a field that does not exist",
         changes={"spec.budget.limit": "20.00"},
         where="spec.budget.limit",
         says='unknown field "spec.budget.limit"',
     )
-    yield Case(
+    yield run_case(
         name="text for a number",
         changes={"spec.activeDeadlineSeconds": "60"},
         where="spec.activeDeadlineSeconds",
         says="must be of type integer",
     )
-    yield Case(
+    yield run_case(
         name="too many regions",
         changes={"spec.placement.regions": [f"r{number}" for number in range(65)]},
         where="spec.placement.regions",
@@ -168,25 +172,12 @@ def _of_trainer() -> Iterator[Case]:
         "serviceAccountName",
         'unknown field "spec.trainer.serviceAccountName"',
     )
-    for word in ("/zone", "a/b/c", "-a", "UPPER/zone", "a" * 64):
-        yield _trainer(
-            f"key {word[:16]} of a node selector",
-            "nodeSelector",
-            {word: "x"},
-            f"nodeSelector.{word}",
-            _KEY,
-        )
-    long = "a" * 320 + "/zone"
-    yield _trainer(
-        "a long key", "nodeSelector", {long: "x"}, f"nodeSelector.{long}", f"{_LONG} 317"
-    )
-    yield _trainer(
-        "value of a node selector",
-        "nodeSelector",
-        {"zone": "a b"},
-        "nodeSelector.zone",
-        "should match",
-    )
+    for word, says, reads in LABEL_KEYS:
+        name, where = f"key {word[:16]} of a node selector", f"nodeSelector.{word}"
+        yield _trainer(name, "nodeSelector", {word: "x"}, where, says, reads)
+    for value, says, reads in LABEL_VALUES:
+        label = f"value {str(value)[:16]!r} of a node selector"
+        yield _trainer(label, "nodeSelector", {"zone": value}, "nodeSelector.zone", says, reads)
     yield _trainer(
         "a quantity", "resourcesPerNode", {"limits": {"cpu": "two"}}, "resourcesPerNode.limits.cpu", "should match"
     )  # fmt: skip
@@ -204,19 +195,9 @@ def _of_trainer() -> Iterator[Case]:
 
 
 def _of_tolerations() -> Iterator[Case]:
-    for name, toleration, field, says in (
-        ("no key", {"value": "x"}, "operator", "give a key, or operator Exists"),
-        ("nothing", {}, "operator", "give a key, or operator Exists"),
-        ("a value of Exists", {"key": "gpu", "operator": "Exists", "value": "x"}, "value", "leave value out"),
-        ("seconds of no effect", {"key": "gpu", "tolerationSeconds": 5}, "tolerationSeconds", "needs effect NoExecute"),
-        ("seconds of NoSchedule", {"key": "gpu", "effect": "NoSchedule", "tolerationSeconds": 5}, "tolerationSeconds", "needs effect NoExecute"),
-        ("operator", {"key": "gpu", "operator": "In"}, "operator", "Unsupported value"),
-        ("key", {"key": "a//b"}, "key", "should match"),
-        ("value", {"key": "a", "value": "a b"}, "value", "should match"),
-    ):  # fmt: skip
-        yield _trainer(
-            f"toleration: {name}", "tolerations", [toleration], f"tolerations[0].{field}", says
-        )
+    for bad in TOLERATIONS:
+        name, where = f"toleration: {bad.name}", f"tolerations[0].{bad.field}"
+        yield _trainer(name, "tolerations", [bad.document], where, bad.says, bad.reads)
 
 
 def _of_volumes() -> Iterator[Case]:

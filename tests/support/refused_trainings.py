@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from support.run_documents import ABSENT, Case, Document
+from support.cases import ABSENT, Case, Document
+from support.run_documents import run_case
 
 
 def _training(name: str, changes: Document, where: str, says: str) -> Case:
     below = {f"spec.training.{path}": value for path, value in changes.items()}
-    return Case(name=name, changes=below, where=f"spec.training.{where}", says=says)
+    return run_case(name=name, changes=below, where=f"spec.training.{where}", says=says)
 
 
 def refused_trainings() -> Iterator[Case]:
@@ -83,7 +84,7 @@ def _of_model() -> Iterator[Case]:
     for model, field, says in (
         ({"heads": 5}, "heads", heads),
         ({"embeddingSize": 100}, "heads", heads),
-        ({"preset": "gpt-124m", "heads": 7}, "heads", heads),
+        ({"preset": "gpt-124m", "heads": 10}, "heads", heads),
         ({"preset": "gpt-124m", "embeddingSize": 100}, "heads", heads),
         ({"heads": 6, "kvHeads": 4}, "kvHeads", "kvHeads divides heads"),
         ({"preset": "llama-1b", "kvHeads": 3}, "kvHeads", "kvHeads divides heads"),

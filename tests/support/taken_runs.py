@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from support.run_documents import ABSENT, Case, Document, a_volume
+from support.cases import ABSENT, Document
+from support.run_documents import a_volume, run_case
 
 _TAKEN: dict[str, Document] = {
         "small": {},
@@ -68,4 +69,4 @@ _TAKEN: dict[str, Document] = {
         "text of another script": {"spec.training.samples": {"prompt": "тест \U0001f600\n"}},
         "every place": {"spec.placement": {"gpuTypes": ["L40S"], "regions": ["a", "b"], "maxHourlyPriceUSD": "0"}},
 }  # fmt: skip
-TAKEN = tuple(Case(name=name, changes=changes) for name, changes in _TAKEN.items())
+TAKEN = tuple(run_case(name=name, changes=changes) for name, changes in _TAKEN.items())

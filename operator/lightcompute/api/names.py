@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import StringConstraints
@@ -21,7 +23,14 @@ DataKey = Annotated[
     str, StringConstraints(pattern=r"^[-._A-Za-z0-9]+$", min_length=1, max_length=253)
 ]
 """Key in a Secret."""
-LabelKey = Annotated[str, StringConstraints(pattern=f"^({_SUBDOMAIN}/)?{_WORD}$", max_length=317)]
-"""Key of a label or of a taint, with or without the domain of whoever uses it."""
+QUALIFIED_PATTERN = f"^({_SUBDOMAIN}/)?{_WORD}$"
+"""A name with or without the domain of whoever uses it."""
+LabelKey = Annotated[str, StringConstraints(pattern=QUALIFIED_PATTERN, max_length=317)]
+"""Key of a label or of a taint."""
 LabelValue = Annotated[str, StringConstraints(pattern=f"^({_WORD})?$", max_length=63)]
 """Value of a label or of a taint."""
+
+
+def twice(words: Iterable[str]) -> str | None:
+    """The first of `words` that stands there more than once."""
+    return next((word for word, count in Counter(words).items() if count > 1), None)

@@ -36,7 +36,7 @@ TAKEN_FOLDERS = (
 
 
 class Toleration(ContractModel):
-    """A taint of nodes that the run puts up with, as in a pod. The pool's own taints are tolerated without it."""
+    """A taint of nodes that pods put up with, as in a pod."""
 
     key: LabelKey | None = Field(
         default=None,

@@ -1,16 +1,22 @@
-"""Reads a TrainingRun from a file that a person wrote; every fault at once, each with its path, value and what is right."""
+"""Reads a resource from a file that a person wrote; every fault at once, each with its path, value and what is right."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from lightcompute.api.training_cluster import TrainingCluster
 from lightcompute.api.training_run import TrainingRun
 from runcontract.document import parse_model, read_document
+from runcontract.faults import ConfigurationFault, Fault, shortened
 from runcontract.overrides import with_overrides
 
 _TOP = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
+_MODELS: Final[dict[str, type[TrainingRun | TrainingCluster]]] = {
+    "TrainingRun": TrainingRun,
+    "TrainingCluster": TrainingCluster,
+}
 
 
 def read_training_run(path: Path, assignments: Iterable[str] = ()) -> TrainingRun:
@@ -21,14 +27,35 @@ def read_training_run(path: Path, assignments: Iterable[str] = ()) -> TrainingRu
 
     Raises `ConfigurationFault` with every fault in the file.
     """
-    document = with_overrides(read_document(path), (_from_top(text) for text in assignments))
-    document.pop("status", None)
-    return parse_training_run(document)
+    return parse_training_run(_read(path, assignments))
+
+
+def read_resource(path: Path, assignments: Iterable[str] = ()) -> TrainingRun | TrainingCluster:
+    """What is in the file at `path`, by its `kind`, in the same way."""
+    return parse_resource(_read(path, assignments))
 
 
 def parse_training_run(document: dict[str, Any]) -> TrainingRun:
     """`document` as a run, strictly; raises `ConfigurationFault` with every fault."""
     return parse_model(TrainingRun, document)
+
+
+def parse_resource(document: dict[str, Any]) -> TrainingRun | TrainingCluster:
+    """`document` as what its `kind` says, a run where it has none; strictly. Raises `ConfigurationFault` with every fault."""
+    kind = document.get("kind", "TrainingRun")
+    model = _MODELS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        # Of what no kind is known, everything else would look wrong.
+        raise ConfigurationFault(
+            Fault(where="kind", found=shortened(kind), expected=" or ".join(_MODELS))
+        )
+    return parse_model(model, document)
+
+
+def _read(path: Path, assignments: Iterable[str]) -> dict[str, Any]:
+    document = with_overrides(read_document(path), (_from_top(text) for text in assignments))
+    document.pop("status", None)
+    return document
 
 
 def _from_top(assignment: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
-from lightcompute.api.names import DataKey, LabelKey, LabelValue, ObjectName
+from lightcompute.api.names import DataKey, LabelKey, LabelValue, ObjectName, twice
 from lightcompute.api.pod import ClaimVolume, PullPolicy, PullSecret, Toleration
 from runcontract import environment
 from runcontract.base import ContractModel, FieldFault, refuse
@@ -163,12 +163,12 @@ class Trainer(ContractModel):
         paths = [volume.mount_path for volume in self.volumes]
         refuse(
             *(
-                FieldFault(field=field, found=_twice(names), expected="each name once")
+                FieldFault(field=field, found=twice(names), expected="each name once")
                 for field, names in lists.items()
-                if _twice(names) is not None
+                if twice(names) is not None
             ),
-            FieldFault(field="volumes", found=_twice(paths), expected="each mountPath once")
-            if _twice(paths) is not None
+            FieldFault(field="volumes", found=twice(paths), expected="each mountPath once")
+            if twice(paths) is not None
             else None,
         )
         return self
@@ -177,8 +177,3 @@ class Trainer(ContractModel):
     def devices(self) -> int:
         """GPUs (or processes, where there is none) of the whole run."""
         return self.num_nodes * self.num_proc_per_node
-
-
-def _twice(words: list[str]) -> str | None:
-    """The first of `words` that stands there more than once."""
-    return next((word for word in words if words.count(word) > 1), None)

@@ -11,7 +11,15 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from lightcompute.api.money import MAX_AMOUNT, USD
-from lightcompute.api.names import LABEL_PATTERN, DataKey, LabelKey, LabelValue, ObjectName
+from lightcompute.api.names import (
+    LABEL_PATTERN,
+    QUALIFIED_PATTERN,
+    DataKey,
+    LabelKey,
+    LabelValue,
+    ObjectName,
+    twice,
+)
 from lightcompute.api.pod import Toleration
 from lightcompute.api.reasons import ClusterConditionType
 from lightcompute.api.training_run import Metadata
@@ -35,8 +43,7 @@ Word = Annotated[
     ),
 ]
 ResourceName = Annotated[
-    str,
-    StringConstraints(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9._-]+$", min_length=1, max_length=253),
+    str, StringConstraints(pattern=QUALIFIED_PATTERN, min_length=1, max_length=253)
 ]
 
 
@@ -59,6 +66,7 @@ class Connection(ContractModel):
     )
     context: str | None = Field(
         default=None,
+        min_length=1,
         max_length=253,
         description="Context of the kubeconfig. Its current one when not given.",
     )
@@ -68,12 +76,16 @@ class Connection(ContractModel):
         refuse(
             FieldFault(
                 field="kubeconfigSecret",
-                found=self.kubeconfig_secret,
+                found="both" if self.in_cluster else "neither",
                 expected="one of inCluster: true and kubeconfigSecret",
             )
             if self.in_cluster == (self.kubeconfig_secret is not None)
             else None,
-            FieldFault(field="context", found=self.context, expected="nothing with inCluster: true")
+            FieldFault(
+                field="context",
+                found=self.context,
+                expected="nothing with inCluster: true: there is no kubeconfig to choose from",
+            )
             if self.in_cluster and self.context is not None
             else None,
         )
@@ -102,7 +114,7 @@ class NodePool(ContractModel):
         default=None,
         ge=0,
         le=10_000,
-        description="Nodes that it grows to when pods wait for them. It doesn't grow when not given.",
+        description="Nodes that it grows to when pods wait for them. It doesn't grow with 0, or when not given.",
     )
     price_per_gpu_hour_usd: USD = Field(
         gt=0,
@@ -124,7 +136,7 @@ class TrainingClusterSpec(ContractModel):
     connection: Connection = Field(description="How it is reached.")
     namespace: Label | None = Field(
         default=None,
-        description="Namespace that runs go to. Required with a kubeconfig; with inCluster runs stay in their own.",
+        description="Namespace that runs go to. Required with a kubeconfig; with inCluster runs stay in their own. Cannot change once the cluster was reached.",
     )
     allowed_namespaces: tuple[Label, ...] = Field(
         default=(),
@@ -137,25 +149,25 @@ class TrainingClusterSpec(ContractModel):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        names = [pool.name for pool in self.node_pools]
-        remote = self.connection.kubeconfig_secret is not None
+        name = twice(pool.name for pool in self.node_pools)
+        is_own = self.connection.in_cluster
         refuse(
-            FieldFault(field="nodePools", found=names, expected="each name once")
-            if len(set(names)) != len(names)
+            FieldFault(field="nodePools", found=name, expected="each name once")
+            if name is not None
             else None,
             FieldFault(
                 field="namespace",
                 found=None,
-                expected="a namespace of the cluster, as its runs are not there",
+                expected="the namespace of that cluster which runs go to",
             )
-            if remote and self.namespace is None
+            if not is_own and self.namespace is None
             else None,
             FieldFault(
                 field="namespace",
                 found=self.namespace,
                 expected="nothing with inCluster: true: runs stay in their own namespace",
             )
-            if not remote and self.namespace is not None
+            if is_own and self.namespace is not None
             else None,
         )
         return self

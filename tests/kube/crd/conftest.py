@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from support.run_server import RunServer
+from lightcompute.api.crd import RESOURCES, TRAINING_CLUSTER, TRAINING_RUN
+from support.cases import Document, changed
+from support.cluster_documents import SMALL_CLUSTER
+from support.resource_server import ResourceServer
 from support.testcluster.cluster import Cluster
 from support.testcluster.fixtures import control_plane, namespace
 
@@ -20,12 +25,35 @@ def served(control_plane: Cluster, checkout: Path) -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def judge(served: Cluster) -> RunServer:
-    """For questions only: nothing is kept."""
-    return RunServer(api=served.api, namespace="default")
+def judges(served: Cluster) -> Mapping[str, ResourceServer]:
+    """By kind, for questions only: nothing is kept."""
+    return {
+        each.kind: ResourceServer(
+            api=served.api,
+            resource=each,
+            namespace="default" if each.scope == "Namespaced" else "",
+        )
+        for each in RESOURCES
+    }
+
+
+@pytest.fixture(scope="session")
+def judge(judges: Mapping[str, ResourceServer]) -> ResourceServer:
+    """For questions about runs."""
+    return judges[TRAINING_RUN.kind]
 
 
 @pytest.fixture
-def runs(served: Cluster, namespace: str) -> RunServer:
+def runs(served: Cluster, namespace: str) -> ResourceServer:
     """A namespace to put runs into."""
-    return RunServer(api=served.api, namespace=namespace)
+    return ResourceServer(api=served.api, resource=TRAINING_RUN, namespace=namespace)
+
+
+@pytest.fixture
+def cluster_document(judges: Mapping[str, ResourceServer]) -> Iterator[Document]:
+    """A small TrainingCluster of a name of its own, which is deleted at the end if it was made."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    yield changed(SMALL_CLUSTER, {"metadata.name": name})
+    server = judges[TRAINING_CLUSTER.kind]
+    if server.api.find(server.path(name)) is not None:
+        server.api.delete(server.path(name))

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from support.run_documents import ABSENT, SMALL, Document, changed
-from support.run_server import RunServer
+from support.cases import ABSENT, Document, changed
+from support.resource_server import ResourceServer
+from support.run_documents import SMALL
 
 pytestmark = pytest.mark.slow
 STARTED = {"phase": "Running", "startTime": "2030-01-01T12:00:00Z"}
@@ -72,7 +73,7 @@ FREE: dict[str, Document] = {
 
 
 @pytest.fixture
-def started(runs: RunServer) -> Document:
+def started(runs: ResourceServer) -> Document:
     """A run on record as running."""
     return runs.write_status(runs.create(FULL), STARTED)
 
@@ -86,7 +87,7 @@ def change(run: Document, changes: Document) -> Document:
 
 @pytest.mark.parametrize("name", HELD)
 def test_what_decides_the_numbers_is_held_once_the_run_has_started(
-    runs: RunServer, started: Document, name: str
+    runs: ResourceServer, started: Document, name: str
 ) -> None:
     changes, path = HELD[name]
     verdict = runs.judge_change(change(started, changes))
@@ -97,7 +98,9 @@ def test_what_decides_the_numbers_is_held_once_the_run_has_started(
 
 
 @pytest.mark.parametrize("name", FREE)
-def test_everything_else_is_free_at_any_time(runs: RunServer, started: Document, name: str) -> None:
+def test_everything_else_is_free_at_any_time(
+    runs: ResourceServer, started: Document, name: str
+) -> None:
     verdict = runs.judge_change(change(started, FREE[name]))
     assert verdict.taken, verdict.message
 
@@ -113,7 +116,7 @@ def test_everything_else_is_free_at_any_time(runs: RunServer, started: Document,
     ids=["no status", "pending", "refused", "failed"],
 )
 def test_a_run_that_has_not_started_or_has_failed_may_be_mended_in_all_of_it(
-    runs: RunServer, status: Document | None
+    runs: ResourceServer, status: Document | None
 ) -> None:
     run = runs.create(FULL)
     run = runs.write_status(run, status) if status is not None else run
@@ -128,12 +131,14 @@ def test_a_run_that_has_not_started_or_has_failed_may_be_mended_in_all_of_it(
 @pytest.mark.parametrize(
     "phase", ["Starting", "Running", "Stopping", "Suspended", "BudgetExhausted", "Succeeded"]
 )
-def test_no_other_phase_frees_it(runs: RunServer, phase: str) -> None:
+def test_no_other_phase_frees_it(runs: ResourceServer, phase: str) -> None:
     run = runs.write_status(runs.create(FULL), STARTED | {"phase": phase})
     assert not runs.judge_change(change(run, {"spec.training.seed": 7})).taken
 
 
-def test_every_change_that_is_held_is_told_of_at_once(runs: RunServer, started: Document) -> None:
+def test_every_change_that_is_held_is_told_of_at_once(
+    runs: ResourceServer, started: Document
+) -> None:
     changes = {"spec.training.seed": 7, "spec.training.batchSize": 9, "spec.trainer.image": "c"}
     message = runs.judge_change(change(started, changes)).message
     told = "; changed: spec.trainer spec.training.batchSize spec.training.seed"
@@ -141,7 +146,7 @@ def test_every_change_that_is_held_is_told_of_at_once(runs: RunServer, started: 
 
 
 def test_a_status_is_written_whatever_the_run_looks_like(
-    runs: RunServer, started: Document
+    runs: ResourceServer, started: Document
 ) -> None:
     later = runs.write_status(started, STARTED | {"phase": "Failed"})
     assert later["status"]["phase"] == "Failed"

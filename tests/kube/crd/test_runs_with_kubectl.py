@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from runcontract.base import API_VERSION
-from support.run_documents import SMALL, Document
-from support.run_server import RunServer
+from support.cases import Document
+from support.kubectl import explained, kubectl, needs_kubectl, table
+from support.resource_server import ResourceServer
+from support.run_documents import SMALL
 from support.testcluster.cluster import Cluster
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed"),
-]
+pytestmark = [pytest.mark.slow, needs_kubectl]
 RUNNING: Document = {
     "phase": "Running",
     "reason": "AttemptRunning",
@@ -42,26 +38,8 @@ RUNNING: Document = {
 }
 
 
-def kubectl(cluster: Cluster, *arguments: str, succeeds: bool = True) -> str:
-    command = ["kubectl", "--kubeconfig", str(cluster.kubeconfig), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode == 0) == succeeds, done.stderr
-    return done.stdout if succeeds else done.stderr
-
-
-def table(text: str) -> list[dict[str, str]]:
-    """The rows of kubectl's table, each by the words of its head."""
-    head, *rows = text.splitlines()
-    starts = [index for index in range(len(head)) if head[index] != " " and (index == 0 or head[index - 1] == " ")]  # fmt: skip
-    ends = [*starts[1:], None]
-    return [
-        {head[start:end].strip(): row[start:end].strip() for start, end in zip(starts, ends, strict=True)}
-        for row in rows
-    ]  # fmt: skip
-
-
 def test_a_list_tells_where_every_run_is_and_what_it_costs(
-    served: Cluster, runs: RunServer
+    served: Cluster, runs: ResourceServer
 ) -> None:
     runs.write_status(runs.create(SMALL), RUNNING)
     [row] = table(kubectl(served, "get", "trun", "-n", runs.namespace))
@@ -84,7 +62,9 @@ def test_a_list_tells_where_every_run_is_and_what_it_costs(
     ]
 
 
-def test_a_run_that_nobody_has_looked_at_is_listed_too(served: Cluster, runs: RunServer) -> None:
+def test_a_run_that_nobody_has_looked_at_is_listed_too(
+    served: Cluster, runs: ResourceServer
+) -> None:
     runs.create(SMALL)
     [row] = table(kubectl(served, "get", "trainingruns", "-n", runs.namespace))
     assert (row["NAME"], row["PHASE"], row["BUDGET"]) == ("baseline", "", "20.00")
@@ -102,16 +82,11 @@ def test_a_run_that_nobody_has_looked_at_is_listed_too(served: Cluster, runs: Ru
     ],
 )
 def test_explain_teaches(served: Cluster, path: str, says: str) -> None:
-    # A server describes a new resource some time after it serves it.
-    served.api.eventually(
-        f"/openapi/v3/apis/{API_VERSION}", lambda found: "TrainingRun" in str(found)
-    )
-    text = " ".join(kubectl(served, "explain", path).split())
-    assert says in text
+    assert says in explained(served, "TrainingRun", path)
 
 
 def test_a_slip_is_told_before_anything_starts(
-    served: Cluster, runs: RunServer, tmp_path: Path
+    served: Cluster, runs: ResourceServer, tmp_path: Path
 ) -> None:
     file = tmp_path / "run.yaml"
     file.write_text(
@@ -127,7 +102,7 @@ def test_a_slip_is_told_before_anything_starts(
 
 
 def test_every_example_is_applied_as_it_is_and_again_without_a_change(
-    served: Cluster, runs: RunServer, checkout: Path
+    served: Cluster, runs: ResourceServer, checkout: Path
 ) -> None:
     arguments = ("apply", "-n", runs.namespace, "-f", str(checkout / "examples"))
     first = kubectl(served, *arguments).splitlines()

@@ -5,7 +5,15 @@ nothing that runs: a cluster gets the files.
 """
 
 from lightcompute.api.crd.definition import Column, Resource, definition
-from lightcompute.api.crd.resources import RESOURCES, TRAINING_RUN
+from lightcompute.api.crd.resources import RESOURCES, TRAINING_CLUSTER, TRAINING_RUN
 from lightcompute.api.crd.rule import Rule
 
-__all__ = ["RESOURCES", "TRAINING_RUN", "Column", "Resource", "Rule", "definition"]
+__all__ = [
+    "RESOURCES",
+    "TRAINING_CLUSTER",
+    "TRAINING_RUN",
+    "Column",
+    "Resource",
+    "Rule",
+    "definition",
+]

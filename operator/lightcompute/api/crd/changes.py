@@ -6,7 +6,7 @@ another run. A run that failed is free to be mended, and so is one of which no a
 
 from __future__ import annotations
 
-from lightcompute.api.crd.rule import Rule, literal
+from lightcompute.api.crd.rule import Rule, literal, same
 from runcontract.base import document_key
 from runcontract.order import FREE_TO_CHANGE, Training
 
@@ -27,22 +27,18 @@ def rule() -> Rule:
     training = "has(self.spec.training) == has(oldSelf.spec.training)"
     both = "!has(self.spec.training) || !has(oldSelf.spec.training)"
     kept = {
-        "spec.trainer": _same("spec.trainer"),
-        "spec.storage": _same("spec.storage"),
+        "spec.trainer": same("spec.trainer"),
+        "spec.storage": same("spec.storage"),
         "spec.training": training,
-        **{path: f"{both} || {_same(path)}" for path in (f"spec.training.{key}" for key in frozen)},
+        **{path: f"{both} || {same(path)}" for path in (f"spec.training.{key}" for key in frozen)},
     }
     # Texts that are put together one by one are what the server's estimate of the cost allows; a list that is filtered is not.
-    changed = " + ".join(f"(({same}) ? '' : {literal(' ' + path)})" for path, same in kept.items())
+    changed = " + ".join(
+        f"(({is_kept}) ? '' : {literal(' ' + path)})" for path, is_kept in kept.items()
+    )
     return Rule(
-        holds=f"{_MAY_CHANGE} || ({' && '.join(f'({same})' for same in kept.values())})",
+        holds=f"{_MAY_CHANGE} || ({' && '.join(f'({is_kept})' for is_kept in kept.values())})",
         message=_TOLD,
         finds=f"{literal(_TOLD + '; changed:')} + {changed}",
         field="spec",
     )
-
-
-def _same(path: str) -> str:
-    """Whether the value at `path` is as it was, or absent as it was."""
-    new, old = f"self.{path}", f"oldSelf.{path}"
-    return f"(has({new}) ? has({old}) && {new} == {old} : !has({old}))"

@@ -110,7 +110,7 @@ TRAINING_CLUSTER = Resource(
         },
         whole=frozenset({TrainingClusterStatus}),
     ),
-    rules=(rules_of_cluster.NAME,),
+    rules=(rules_of_cluster.NAME, rules_of_cluster.KEPT),
     columns=(
         Column(name="Region", path=".spec.region", says="Where it is."),
         Column(

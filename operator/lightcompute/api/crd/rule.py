@@ -36,6 +36,12 @@ def one_of(words: Iterable[str]) -> str:
     return f"[{', '.join(literal(word) for word in words)}]"
 
 
+def same(path: str) -> str:
+    """Whether the value at `path` of an object is as it was, or absent as it was."""
+    new, old = f"self.{path}", f"oldSelf.{path}"
+    return f"(has({new}) ? has({old}) && {new} == {old} : !has({old}))"
+
+
 def let(body: str, **values: str) -> str:
     """`body`, in which each name stands for its expression. CEL has no variables: a list of one is gone through."""
     for name, value in reversed(values.items()):

@@ -1,10 +1,11 @@
-"""What must hold between fields of a TrainingCluster, in CEL. Each says again what a validator of its model says."""
+"""What must hold between fields of a TrainingCluster, in CEL. Each says again what a validator of its model says, but KEPT."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel
 
-from lightcompute.api.crd.rule import Rule, literal
+from lightcompute.api.crd.rule import Rule, literal, same
+from lightcompute.api.crd.rules_of_money import positive_amount
 from lightcompute.api.names import LABEL_PATTERN
 from lightcompute.api.training_cluster import Connection, NodePool, TrainingClusterSpec
 
@@ -14,7 +15,24 @@ NAME = Rule(
     field="metadata.name",
 )
 
-_REMOTE = "has(self.connection.kubeconfigSecret)"
+_NAMESPACE = "__namespace__"
+"""`namespace` is a word of CEL's own, and so is written like this."""
+
+KEPT = Rule(
+    holds="!has(oldSelf.status) || !has(oldSelf.status.clusterUid) || oldSelf.status.clusterUid == ''"
+    f" || {same(f'spec.{_NAMESPACE}')}",
+    message="the namespace that runs are in cannot change once the cluster was reached: put it back;"
+    " when nothing runs there any more, delete this TrainingCluster and apply the new one",
+    field="spec.namespace",
+)
+"""Attempts are looked for in this namespace alone: in another one they would look gone while they train, and be started a second time.
+
+Another way to the cluster that leaves runs beside themselves (`inCluster`) has no namespace, so it is held as well.
+"""
+
+# Two ways or none are told by the rule of the connection, and nothing else is asked then.
+_IS_REMOTE = "(!self.connection.inCluster && has(self.connection.kubeconfigSecret))"
+_IS_OWN = "(self.connection.inCluster && !has(self.connection.kubeconfigSecret))"
 
 RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
     Connection: (
@@ -25,32 +43,20 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
         ),
         Rule(
             holds="!self.inCluster || !has(self.context)",
-            message="leave context out with inCluster: true",
+            message="leave context out with inCluster: true: there is no kubeconfig to choose from",
             field="context",
         ),
     ),
-    NodePool: (
-        Rule(
-            holds="self.pricePerGPUHourUSD.matches('[1-9]') || self.pricePerGPUHourUSD == ''",
-            message="the price is above 0 US dollars",
-            field="pricePerGPUHourUSD",
-        ),
-        Rule(
-            holds="!self.pricePerGPUHourUSD.matches('^[0-9]{1,7}([.][0-9]{1,6})?$')"
-            " || double(self.pricePerGPUHourUSD) <= 1000000.0",
-            message="at most 1000000 US dollars",
-            field="pricePerGPUHourUSD",
-        ),
-    ),
+    NodePool: (positive_amount("pricePerGPUHourUSD", called="the price"),),
     TrainingClusterSpec: (
         Rule(
-            holds=f"!{_REMOTE} || has(self.namespace)",
-            message="give the namespace of the cluster that runs go to",
+            holds=f"!{_IS_REMOTE} || has(self.{_NAMESPACE})",
+            message="give the namespace of that cluster which runs go to",
             field="namespace",
         ),
         Rule(
-            holds=f"{_REMOTE} || !has(self.namespace)",
-            message="leave namespace out with inCluster: true: runs stay in their own",
+            holds=f"!{_IS_OWN} || !has(self.{_NAMESPACE})",
+            message="leave namespace out with inCluster: true: runs stay in their own namespace",
             field="namespace",
         ),
     ),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from lightcompute.api.crd.rule import Rule, let, literal, one_of
-from lightcompute.api.money import PATTERN
+from lightcompute.api.crd.rule import Rule, let, one_of
+from lightcompute.api.crd.rules_of_money import amount, positive_amount
 from lightcompute.api.pod import TAKEN_FOLDERS, ClaimVolume, Toleration
 from lightcompute.api.spec import (
     DEFAULT_PROGRESS_DEADLINE_SECONDS,
@@ -21,16 +21,6 @@ def _each_once(field: str) -> Rule:
     return Rule(
         holds=f"!has(self.{field}) || self.{field}.all(one, self.{field}.exists_one(other, one == other))",
         message="each name stands once: order is preference, and a second mention says nothing",
-        field=field,
-    )
-
-
-def _at_most_a_million(field: str) -> Rule:
-    # What is no number at all is told by the pattern; `double` of it would be a fault of the rule.
-    no_number = f"!self.{field}.matches({literal(PATTERN)})"
-    return Rule(
-        holds=f"!has(self.{field}) || {no_number} || double(self.{field}) <= 1000000.0",
-        message="at most 1000000 US dollars",
         field=field,
     )
 
@@ -59,16 +49,9 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
         _each_once("gpuTypes"),
         _each_once("regions"),
         _each_once("clusters"),
-        _at_most_a_million("maxHourlyPriceUSD"),
+        amount("maxHourlyPriceUSD"),
     ),
-    Budget: (
-        Rule(
-            holds="self.limitUSD.matches('[1-9]') || self.limitUSD == ''",
-            message="the cap is above 0 US dollars",
-            field="limitUSD",
-        ),
-        _at_most_a_million("limitUSD"),
-    ),
+    Budget: (positive_amount("limitUSD", called="the cap"),),
     Storage: (
         Rule(
             holds="[has(self.persistentVolumeClaim), has(self.s3), has(self.ephemeral)]"

@@ -121,7 +121,7 @@ class _Writer:
         items = self.resolved(node["items"], path)
         return {
             "type": "array",
-            "maxItems": node["maxItems"],
+            **{bound: node[bound] for bound in ("minItems", "maxItems") if bound in node},
             "items": self.value(items, f"{path}[]", key),
         }
 

@@ -14,6 +14,9 @@ from click.testing import CliRunner
 from lightcompute.cli.run import run
 from lightcompute.cli.validate import validate
 from runcontract.faults import ContractFault
+from support.cases import Case
+from support.cluster_documents import FULL_CLUSTER
+from support.refused_clusters import REFUSED_CLUSTERS
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -44,6 +47,8 @@ FAULTS = [
     pytest.param(document(trainer={"env": [{"name": "1A", "value": "x"}]}), "spec.trainer.env[0].name", "'1A'", id="name of a variable"),
     pytest.param(document() | {"metadata": {"name": "Bad_Name"}}, "metadata.name", "'Bad_Name'", id="name that is no label"),
     pytest.param(document() | {"kind": "Job"}, "kind", "'Job'", id="another kind"),
+    pytest.param(document() | {"kind": "trainingCluster"}, "kind", "'trainingCluster'", id="a kind that is nearly right"),
+    pytest.param(document() | {"kind": ["TrainingRun"]}, "kind", "['TrainingRun']", id="a kind that is no word"),
     pytest.param(document() | {"apiVersion": "v1"}, "apiVersion", "'v1'", id="another version"),
     pytest.param(without("spec"), "spec", "nothing", id="no spec"),
     pytest.param(without("metadata"), "metadata", "nothing", id="no metadata"),
@@ -65,6 +70,31 @@ def test_a_fault_has_its_path_and_value(
     text = CliRunner().invoke(validate, [str(file)]).output
     assert where in text
     assert fault["expected"] in text
+
+
+@pytest.mark.parametrize("case", REFUSED_CLUSTERS, ids=lambda case: case.name)
+def test_a_fault_of_a_cluster_is_told_in_the_same_way(tmp_path: Path, case: Case) -> None:
+    file = tmp_path / "cluster.yaml"
+    file.write_text(yaml.safe_dump(case.document), "utf-8")
+    told = CliRunner().invoke(validate, [str(file)], standalone_mode=False)
+    assert told.return_value == 10
+    assert f"  {case.where}" in told.output
+    assert case.reads.replace(". Check", "\n    Check") in told.output
+
+
+def test_a_cluster_without_a_fault_is_valid(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    file.write_text(yaml.safe_dump(FULL_CLUSTER | {"status": {"freeGPUs": 3}}), "utf-8")
+    told = CliRunner().invoke(validate, [str(file)], standalone_mode=False)
+    assert (told.return_value, told.output) == (0, f"{file}: valid\n")
+
+
+def test_a_cluster_is_nothing_to_run(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    file.write_text(yaml.safe_dump(FULL_CLUSTER), "utf-8")
+    told = CliRunner().invoke(run, [str(file)], standalone_mode=False)
+    assert isinstance(told.exception, ContractFault)
+    assert "'TrainingRun'" in str(told.exception)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lightcompute.api import read_training_run
+from lightcompute.api import read_resource
 from runcontract.exit_codes import ExitCode
 from runcontract.faults import ContractFault, Fault
 
@@ -24,7 +24,7 @@ from runcontract.faults import ContractFault, Fault
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
 def validate(files: tuple[Path, ...], assignments: tuple[str, ...], as_json: bool) -> int:
-    """Say every fault in FILES: its path, the value, and what was expected."""
+    """Say every fault in FILES, TrainingRuns and TrainingClusters: its path, the value, and what was expected."""
     verdicts = [(file, _faults(file, assignments)) for file in files]
     if as_json:
         click.echo(json.dumps([_document(file, faults) for file, faults in verdicts], indent=1))
@@ -37,7 +37,7 @@ def validate(files: tuple[Path, ...], assignments: tuple[str, ...], as_json: boo
 
 def _faults(file: Path, assignments: tuple[str, ...]) -> tuple[Fault, ...]:
     try:
-        read_training_run(file, assignments)
+        read_resource(file, assignments)
     except ContractFault as fault:
         return fault.faults
     return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lightcompute.api import labels
+from support import fleet_audit as audited
+from support.fleet_audit import fleet_violations, most_held, overcommitted
+from support.run_audit import Change, violations
 from support.run_spaces import Run, Space, a_space
 from support.run_watch import RunWatch
 from support.testcluster.api import ApiFault
@@ -42,6 +46,8 @@ class Fleet:
     space: Space
     folder: Path
     watches: Mapping[str, RunWatch]
+    clusters: RunWatch
+    """The record of the TrainingClusters."""
     proxies: dict[str, FaultProxy] = field(default_factory=dict)
 
     @property
@@ -111,23 +117,46 @@ class Fleet:
         return found
 
     def most_at_once(self, cluster: str) -> int:
-        """GPUs that Jobs which were not over wanted at once, at most, in everything that was recorded there."""
-        alive: dict[str, int] = {}
-        most = 0
-        for change in self.watches[cluster].changes:
-            if change.kind.value != "Job":
+        """GPUs that attempts held or asked for at once, at most, in everything that was recorded there."""
+        return most_held(self.watches[cluster].changes)
+
+    def audit(self) -> tuple[str, ...]:
+        """What did not hold at some moment until now, over all clusters."""
+        now = time.monotonic()
+        management = self.planes[0].name
+        records = {name: watch.changes for name, watch in self.watches.items()}
+        clusters = self.clusters.changes
+        records[management] = tuple(
+            sorted((*records[management], *clusters), key=lambda change: change.version)
+        )
+        return (
+            *violations(records[management]),
+            *fleet_violations(records, management=management, now=now),
+            *(
+                f"{name}: {told}"
+                for name, record in records.items()
+                for told in overcommitted(record, self._pools(name, clusters))
+            ),
+        )
+
+    def _pools(self, cluster: str, clusters: tuple[Change, ...]) -> Iterator[audited.Pool]:
+        """Each pool that `cluster` ever had, with the GPUs of its nodes, or of those that it may grow to."""
+        nodes = self.plane(cluster).api.get("/api/v1/nodes")["items"]
+        grown: dict[frozenset[tuple[str, str]], int] = {}
+        for change in clusters:
+            if change.document["metadata"]["name"] != cluster:
                 continue
-            status = change.document.get("status") or {}
-            over = any(
-                each["type"] in {"Complete", "Failed"} and each["status"] == "True"
-                for each in status.get("conditions") or ()
+            for pool in change.document["spec"]["nodePools"]:
+                selector = frozenset(pool.get("nodeSelector", {}).items())
+                more = int(pool.get("maxNodes", 0)) * int(pool["gpusPerNode"])
+                grown[selector] = max(more, grown.get(selector, 0))
+        for selector, most in grown.items():
+            there = sum(
+                int(node["status"]["allocatable"]["nvidia.com/gpu"])
+                for node in nodes
+                if selector <= set(node["metadata"]["labels"].items())
             )
-            if change.gone or over:
-                alive.pop(change.uid, None)
-            else:
-                alive[change.uid] = _gpus(change.document)
-            most = max(most, sum(alive.values()))
-        return most
+            yield audited.Pool(selector=selector, gpus=max(there, most))
 
 
 def place_of(status: Document) -> str:
@@ -140,25 +169,24 @@ def candidates(status: Document) -> dict[str, str]:
     return {each["place"]["cluster"]: each["reason"] for each in status["placement"]["candidates"]}
 
 
-def _gpus(job: Document) -> int:
-    [container] = job["spec"]["template"]["spec"]["containers"]
-    each = int(container["resources"]["limits"]["nvidia.com/gpu"])
-    return each * int(job["spec"].get("completions") or 1)
-
-
 @contextmanager
-def a_fleet(planes: tuple[ControlPlane, ...], folder: Path) -> Iterator[Fleet]:
+def a_fleet(
+    planes: tuple[ControlPlane, ...], folder: Path, patience: Mapping[str, float] | None = None
+) -> Iterator[Fleet]:
     """Afterwards no TrainingCluster is left, and nothing of the runs in other clusters."""
     first: Cluster = planes[0]
     for plane in planes[1:]:
         make_namespace(plane)
     for plane in planes:
         # Nobody waits for the namespace of the test before, and what is in it holds GPUs until it is gone.
-        plane.api.eventually(
-            f"/api/v1/pods?labelSelector={labels.RUN_UID}", lambda pods: not pods["items"]
-        )
+        for kind in ("/api/v1/pods", "/apis/batch/v1/jobs"):
+            plane.api.eventually(
+                f"{kind}?labelSelector={labels.RUN_UID}", lambda found: not found["items"]
+            )
     options = ("--training-clusters",)
-    with a_space(first, folder, options=options, patience=PATIENCE) as space:
+    with a_space(
+        first, folder, options=options, patience={**PATIENCE, **(patience or {})}
+    ) as space:
         others = {
             plane.name: space.stack.enter_context(RunWatch(plane, (NAMESPACE,)))
             for plane in planes[1:]
@@ -168,6 +196,7 @@ def a_fleet(planes: tuple[ControlPlane, ...], folder: Path) -> Iterator[Fleet]:
             space=space,
             folder=folder,
             watches={first.name: space.watch, **others},
+            clusters=space.stack.enter_context(RunWatch(first, (), clusters=True)),
         )
         space.stack.callback(_tidy, planes)
         space.start_operator().wait_ready()

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     """What is recorded."""
 
     RUN = "TrainingRun"
+    CLUSTER = "TrainingCluster"
     JOB = "Job"
     POD = "Pod"
 
@@ -33,11 +34,27 @@ class Change:
     kind: Kind
     gone: bool
     document: Document
+    heard_at: float = 0.0
+    """When we heard of it, by the monotonic clock, in seconds."""
 
     @property
     def uid(self) -> str:
         """Its UID."""
         return str(self.document["metadata"]["uid"])
+
+    @property
+    def owner(self) -> tuple[str, int]:
+        """UID of the run and number of the attempt that a Job or pod is of, as it says itself."""
+        return _run_uid(self.document), _attempt(self.document)
+
+    @property
+    def may_run(self) -> bool:
+        """Whether a Job may still make pods, or anything of a pod may run."""
+        if self.gone:
+            return False
+        if self.kind is Kind.JOB:
+            return not _is_over(self.document)
+        return self.document.get("status", {}).get("phase") not in _OVER
 
 
 @dataclass(kw_only=True)
@@ -48,6 +65,8 @@ class _World:
     jobs: dict[str, Document] = field(default_factory=dict)
     pods: dict[str, Document] = field(default_factory=dict)
     highest_limit: dict[str, Decimal] = field(default_factory=dict)
+    owed: set[tuple[str, int]] = field(default_factory=set)
+    """Attempts, by UID of their run, that a cluster was ever noted to owe."""
 
     def pods_alive(self, run_uid: str) -> frozenset[int]:
         """Numbers of the attempts of which a pod may run."""
@@ -92,6 +111,14 @@ def _wrong_with(world: _World, change: Change) -> Iterator[str]:
             alive = world.pods_alive(_run_uid(change.document))
             if len(alive) > 1:
                 yield f"pods of attempts {sorted(alive)} of one run may run at once"
+        case Kind.CLUSTER:
+            world.owed |= owed_by(change.document)
+
+
+def owed_by(cluster: Document) -> frozenset[tuple[str, int]]:
+    """Attempts, by UID of their run, that a TrainingCluster is noted to owe."""
+    noted = (cluster.get("status") or {}).get("owed", ())
+    return frozenset((each["runUid"], each["attempt"]) for each in noted)
 
 
 def _run(world: _World, before: Document | None, change: Change) -> Iterator[str]:
@@ -155,7 +182,8 @@ def _run_gone(world: _World, change: Change) -> Iterator[str]:
     if alive:
         yield f"{name}: the run is gone, and attempts {sorted(alive)} may run"
     attempts = (change.document.get("status") or {}).get("attempts", ())
-    if any(each["state"] != "Ended" for each in attempts):
+    open_ = {(change.uid, each["number"]) for each in attempts if each["state"] != "Ended"}
+    if open_ - world.owed:
         yield f"{name}: the run is gone with an attempt that was never closed"
 
 

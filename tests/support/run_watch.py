@@ -24,6 +24,7 @@ _PATHS = {
     Kind.JOB: "/apis/batch/v1/namespaces/{}/jobs",
     Kind.POD: "/api/v1/namespaces/{}/pods",
 }
+_CLUSTERS = "/apis/lightcompute.dev/v1alpha1/trainingclusters"
 _WATCH_SECONDS = 600
 _AGAIN_SECONDS = 0.2
 _LOOK_SECONDS = 0.1
@@ -31,9 +32,14 @@ _END_SECONDS = 10
 
 
 class RunWatch:
-    """Records from its start until `stop`. `until` waits without asking the server anything."""
+    """Records from its start until `stop`. `until` waits without asking the server anything.
 
-    def __init__(self, cluster: Cluster, namespaces: Iterable[str]) -> None:
+    With `clusters` the TrainingClusters are recorded too, which are in no namespace.
+    """
+
+    def __init__(
+        self, cluster: Cluster, namespaces: Iterable[str], *, clusters: bool = False
+    ) -> None:
         self._cluster = cluster
         self._lock = threading.Lock()
         self._changes: list[Change] = []
@@ -42,10 +48,11 @@ class RunWatch:
         self._open: dict[str, http.client.HTTPConnection] = {}
         self._ended = False
         self._gaps: list[str] = []
+        places = [(kind, path.format(name)) for name in namespaces for kind, path in _PATHS.items()]
+        if clusters:
+            places.append((Kind.CLUSTER, _CLUSTERS))
         self._threads = [
-            threading.Thread(target=self._follow, args=(kind, path.format(name)), daemon=True)
-            for name in namespaces
-            for kind, path in _PATHS.items()
+            threading.Thread(target=self._follow, args=place, daemon=True) for place in places
         ]
         for thread in self._threads:
             thread.start()
@@ -147,7 +154,11 @@ class RunWatch:
         metadata = document["metadata"]
         gone = type_ == "DELETED"
         change = Change(
-            version=int(metadata["resourceVersion"]), kind=kind, gone=gone, document=document
+            version=int(metadata["resourceVersion"]),
+            kind=kind,
+            gone=gone,
+            document=document,
+            heard_at=time.monotonic(),
         )
         with self._lock:
             self._changes.append(change)
@@ -157,7 +168,8 @@ class RunWatch:
                 self._now[kind, metadata["uid"]] = document
 
     def _is_at(self, path: str, document: Document) -> bool:
-        return f"/namespaces/{document['metadata']['namespace']}/" in path
+        namespace = document["metadata"].get("namespace")
+        return namespace is None or f"/namespaces/{namespace}/" in path
 
 
 def _cut(connection: http.client.HTTPConnection) -> None:

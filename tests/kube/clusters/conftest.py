@@ -36,10 +36,22 @@ def planes(
 
 
 @pytest.fixture
-def fleet(planes: tuple[ControlPlane, ...], tmp_path: Path) -> Iterator[Fleet]:
-    """A namespace of runs and its operator, with nothing yet that runs could be placed into."""
-    with a_fleet(planes, tmp_path) as fleet:
+def patience() -> dict[str, float]:
+    """Constants of the operator's modules that a module's tests need otherwise."""
+    return {}
+
+
+@pytest.fixture
+def fleet(
+    planes: tuple[ControlPlane, ...], tmp_path: Path, patience: dict[str, float]
+) -> Iterator[Fleet]:
+    """A namespace of runs and its operator, with nothing yet that runs could be placed into.
+
+    Whatever a test is about: no run ever lived twice, and no more GPUs were held than there are.
+    """
+    with a_fleet(planes, tmp_path, patience) as fleet:
         yield fleet
+        assert fleet.audit() == ()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import yaml
 
 from lightcompute.api import labels
 from support.fleets import TYPES, Fleet, candidates, place_of
+from support.testcluster.api import ApiFault
 from support.testcluster.fleet import CLUSTERS, NAMESPACE, Pool, secret, training_cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -84,6 +85,27 @@ def test_a_lost_attempt_ends_when_its_deadline_has_passed_and_the_cap_holds(flee
     assert float(end["cost"]["spentUSD"]) <= 0.012
     proxy.come_back()
     fleet.reachable(AWAY)
+
+
+def test_the_namespace_of_a_cluster_cannot_change_under_its_runs(fleet: Fleet) -> None:
+    fleet.join(AWAY, "us-ord1")
+    fleet.reachable(AWAY, "us-ord1")
+    run = fleet.submit("here", {"RUN_SECONDS": 3})
+    run.in_phase("Running")
+    for name, spec in (
+        (AWAY, {"namespace": "others"}),
+        (AWAY, {"namespace": None, "connection": {"inCluster": True, "kubeconfigSecret": None}}),
+        (
+            "us-ord1",
+            {
+                "namespace": "others",
+                "connection": {"inCluster": None, "kubeconfigSecret": {"name": "x"}},
+            },
+        ),
+    ):
+        with pytest.raises(ApiFault, match="cannot change once the cluster was reached"):
+            fleet.api.patch(f"{CLUSTERS}/{name}", {"spec": spec})
+    assert len(run.in_phase("Succeeded", seconds=60)["attempts"]) == 1
 
 
 def test_a_run_that_is_deleted_while_its_cluster_is_away_is_let_go_and_removed_later(

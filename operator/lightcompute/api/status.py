@@ -70,6 +70,14 @@ class Placement(ReportModel):
     candidates: tuple[Candidate, ...] = Field(
         default=(), max_length=MAX_CANDIDATES, description="Every place of the last round."
     )
+    line_position: int | None = Field(
+        default=None,
+        ge=1,
+        description="Where it stood in the line of waiting runs at the last round, 1 for the first. None where it stood in none.",
+    )
+    line_length: int | None = Field(
+        default=None, ge=1, description="How many runs stood in the line then."
+    )
 
 
 class AttemptState(StrEnum):

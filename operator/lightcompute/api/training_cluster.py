@@ -34,6 +34,7 @@ from runcontract.base import (
 
 MAX_POOLS = 32
 MAX_OWED = 64
+MAX_NODE_COUNTS = 20
 
 Label = Annotated[str, StringConstraints(pattern=LABEL_PATTERN, min_length=1, max_length=63)]
 Word = Annotated[
@@ -184,6 +185,13 @@ class ClusterCondition(ReportModel):
     last_transition_time: datetime = Field(description="When the answer last changed.")
 
 
+class NodeCount(ReportModel):
+    """Nodes that are alike."""
+
+    gpus: int = Field(ge=0, description="GPUs of each.")
+    nodes: int = Field(ge=1, description="How many nodes.")
+
+
 class PoolStatus(ReportModel):
     """A pool as it is seen."""
 
@@ -198,6 +206,21 @@ class PoolStatus(ReportModel):
         default=0, ge=0, description="GPUs that runs have reserved and no pod of theirs holds yet."
     )
     running_runs: int = Field(default=0, ge=0, description="Runs with an attempt in it.")
+    free_nodes: tuple[NodeCount, ...] = Field(
+        default=(),
+        max_length=MAX_NODE_COUNTS,
+        description="Its nodes by the GPUs of each that are free, fewest first. With more kinds than are listed, some nodes are listed with fewer GPUs than they have.",
+    )
+    all_nodes: tuple[NodeCount, ...] = Field(
+        default=(),
+        max_length=MAX_NODE_COUNTS,
+        description="The same nodes by all GPUs of each.",
+    )
+    addable_nodes: int = Field(
+        default=0,
+        ge=0,
+        description="Nodes that may still be added when pods wait, and that no run has reserved.",
+    )
 
 
 class Owed(ReportModel):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from lightcompute.api.money import show_usd
@@ -19,8 +20,7 @@ from lightcompute.core.placement import PASSING, Round, look_for_place
 from lightcompute.core.revise import revised
 from lightcompute.core.search import (
     has_other_places,
-    next_try,
-    retry_interval,
+    next_round,
     round_is_due,
     search_end,
 )
@@ -138,17 +138,16 @@ def the_search_for_a_place_has_an_end(facts: Facts) -> Verdict | None:
 def a_place_is_waited_for(facts: Facts) -> Verdict:
     """The next round comes after placement.retryIntervalSeconds, or earlier if a place is seen to be free."""
     status = _searched(facts, look_for_place(facts))
-    next_round = (status.placement.round_time or facts.now) + retry_interval(facts)
-    next_round = min(next_round, next_try(facts) or next_round)
+    following = next_round(replace(facts, status=status))
     due = search_end(facts)
     # Told as of the last round, so that the message doesn't change between rounds.
     tried = _what_was_tried(Round(candidates=status.placement.candidates, chosen=None))
     return Verdict(
         phase=Phase.PENDING,
         reason=Reason.WAITING_FOR_PLACE,
-        message=cut(f"{tried}; next round at {clock(next_round)}, given up at {clock(due)}"),
+        message=cut(f"{tried}; next round at {clock(following)}, given up at {clock(due)}"),
         status=revised(status, next_attempt_time=None),
-        look_again_at=min(next_round, due),
+        look_again_at=min(following, due),
     )
 
 
@@ -179,7 +178,13 @@ def _searched(facts: Facts, found: Round) -> TrainingRunStatus:
     if new_round:
         changes["round_time"] = facts.now
     if new_round or found.chosen is not None or _is_outdated(facts):
-        changes["candidates"] = found.candidates
+        line = facts.snapshot.line if found.chosen is None else None
+        changes |= {
+            "candidates": found.candidates,
+            # With its own round only: others come and go, and no status is written for that.
+            "line_position": None if line is None else line.position,
+            "line_length": None if line is None else line.length,
+        }
     return revised(facts.status, placement=revised(known, **changes))
 
 

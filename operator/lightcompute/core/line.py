@@ -7,6 +7,7 @@ after its own preRunningDeadlineSeconds. So many small runs never starve a large
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,9 +37,46 @@ class Waiting:
     """Every place that would do, best first."""
 
     @property
-    def rank(self) -> tuple[int, datetime, str]:
+    def rank(self) -> Rank:
         """Its place in the line; the smallest is the first."""
         return (-self.priority, self.since, self.uid)
+
+
+Rank = tuple[int, datetime, str]
+
+
+class Line:
+    """Who waits, by UID of the run; each one's position is at hand, however many there are."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, Waiting] = {}
+        self._ranks: list[Rank] = []
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    @property
+    def runs(self) -> Iterable[Waiting]:
+        """All of them, in no order."""
+        return self._runs.values()
+
+    def put(self, run: Waiting) -> Waiting | None:
+        """`run` waits as it says; gives how it waited before."""
+        before = self.leave(run.uid)
+        self._runs[run.uid] = run
+        insort(self._ranks, run.rank)
+        return before
+
+    def leave(self, uid: str) -> Waiting | None:
+        """The run waits no more; gives how it waited, None where it did not."""
+        run = self._runs.pop(uid, None)
+        if run is not None:
+            del self._ranks[bisect_left(self._ranks, run.rank)]
+        return run
+
+    def ahead(self, run: Waiting) -> int:
+        """How many stand before `run`, which need not stand in it."""
+        return bisect_left(self._ranks, run.rank)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +105,7 @@ class Plan:
         self._rooms = dict(pools.rooms)
         self._whole = pools.whole
         self._last: dict[Place, str] = {}
-        self._end: tuple[int, datetime, str] | None = None
+        self._end: Rank | None = None
         self.turns: dict[str, Turn] = {}
 
     def is_behind_all(self, run: Waiting) -> bool:

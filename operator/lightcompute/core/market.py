@@ -10,7 +10,7 @@ from lightcompute.api.money import MicroUSD
 from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Place
 from lightcompute.api.training_run import TrainingRun
-from lightcompute.core.line import Turn
+from lightcompute.core.line import Pools, Turn
 from lightcompute.core.quantity import whole
 from lightcompute.core.room import Need, Room
 from lightcompute.core.snapshot import Offer
@@ -78,6 +78,16 @@ def offers_of(
             )
         )
     return tuple(offers)
+
+
+def lined_up_for(stalls: Iterable[Stall]) -> Pools:
+    """Those of them where what is free is counted."""
+    rooms: dict[Place, Room] = {}
+    whole: dict[Place, Room] = {}
+    for stall in stalls:
+        if stall.room is not None and stall.whole is not None:
+            rooms[stall.place], whole[stall.place] = stall.room, stall.whole
+    return Pools(rooms=rooms, whole=whole)
 
 
 def _unavailable(

@@ -34,6 +34,13 @@ def round_is_due(facts: Facts) -> bool:
     return facts.now >= known.round_time + retry_interval(facts)
 
 
+def next_round(facts: Facts) -> datetime:
+    """When places are looked at again at the latest: all of them, or one that took nothing in."""
+    began = facts.status.placement.round_time or facts.now
+    due = began + retry_interval(facts)
+    return min(due, next_try(facts) or due)
+
+
 def tried_in_vain(facts: Facts, place: Place) -> Attempt | None:
     """The newest attempt of this search that `place` took not in; None where there is none."""
     tries = (attempt for attempt in _vain_tries(facts) if attempt.place == place)

@@ -86,6 +86,15 @@ class Offer:
     """Whether `placement.gpuTypes`, `regions` and `clusters` don't apply: this machine, which is the only place there is."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """A place in the line."""
+
+    position: int
+    """1 for the first."""
+    length: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """The run and the world, at `now`."""
@@ -94,6 +103,8 @@ class Snapshot:
     now: datetime
     children: tuple[Child, ...] = ()
     offers: tuple[Offer, ...] = ()
+    line: Standing | None = None
+    """How it stands in the line of waiting runs; None where it stands in none."""
     checkpoints: tuple[KeptCheckpoint, ...] = ()
     """Inventory of the run's folder; empty when it is not known: then the last reports stand for it."""
     results: Results | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from lightcompute.api.training_cluster import (
 )
 from lightcompute.backend import Conflict, PermanentFault, TemporaryFault
 from lightcompute.kube.client import ClusterClient, Document, Heard
-from lightcompute.kube.cluster_report import report
+from lightcompute.kube.cluster_report import report, tells_but_nodes
 from lightcompute.kube.cluster_site import Site
 from lightcompute.kube.faults import Forbidden, NotFound
 from lightcompute.kube.holds import Holds
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 TELL_SECONDS = 2.0
 """So often what is told of clusters is compared with what is known."""
+NODES_SECONDS = 30.0
+"""That free GPUs, as many as before, are on other nodes, is told no more often: pods that come and go would else be written about."""
 _AGAIN_SECONDS = 5.0
 
 
@@ -49,6 +52,8 @@ class _Entry:
     """What is wrong with the spec."""
     told: TrainingClusterStatus | None = None
     """The status as it was last read or written."""
+    told_at: float = -NODES_SECONDS
+    """When it was last written, on the clock of this process."""
 
 
 class Atlas:
@@ -247,6 +252,9 @@ class Atlas:
             status = status.model_copy(update={"owed": owed(known.owed)[-MAX_OWED:]})
         if status == known:
             return
+        recently = time.monotonic() - entry.told_at < NODES_SECONDS
+        if recently and tells_but_nodes(known, status):
+            return
         metadata = entry.document["metadata"]
         body = {
             "apiVersion": API_VERSION,
@@ -260,6 +268,7 @@ class Atlas:
         written = await self._client.replace(CLUSTERS.named(name, "status"), body)
         if self._entries.get(name) is entry:
             entry.document = written
+            entry.told_at = time.monotonic()
             entry.told = TrainingClusterStatus.model_validate(written.get("status") or {})
 
     async def owe(self, name: str, owed: Owed) -> None:

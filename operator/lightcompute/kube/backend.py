@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any
 
 from lightcompute.api.reasons import Reason
@@ -132,7 +131,7 @@ class KubeBackend:
             clock_skew_seconds=self._settings.clock_skew_seconds,
         )
         # Nothing may be waited for from here until the decision is being recorded: what is offered is free now.
-        return replace(snapshot, offers=self.placing.offers(snapshot, missing))
+        return self.placing.looked_over(snapshot, missing)
 
     async def _read(self, key: str) -> ReadRun | None:
         try:

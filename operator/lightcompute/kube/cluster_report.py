@@ -15,6 +15,7 @@ from lightcompute.api.training_cluster import (
     TrainingClusterStatus,
 )
 from lightcompute.core.text import cut
+from lightcompute.core.told_pools import node_counts
 from lightcompute.kube.stock import Count
 from lightcompute.kube.worker_cluster import Reach, WorkerCluster
 
@@ -56,6 +57,17 @@ def report(
     )
 
 
+def tells_but_nodes(known: TrainingClusterStatus, status: TrainingClusterStatus) -> bool:
+    """Whether `status` says no more than that the free GPUs of `known`, as many as before, are on other nodes."""
+    return status.model_copy(update={"node_pools": tuple(map(_summed, status.node_pools))}) == (
+        known.model_copy(update={"node_pools": tuple(map(_summed, known.node_pools))})
+    )
+
+
+def _summed(pool: PoolStatus) -> PoolStatus:
+    return pool.model_copy(update={"free_nodes": ()})
+
+
 def _pools(
     worker: WorkerCluster, counts: tuple[Count, ...], known: TrainingClusterStatus
 ) -> tuple[PoolStatus, ...]:
@@ -71,6 +83,9 @@ def _pools(
             free_gpus=count.room.free,
             reserved_gpus=count.reserved,
             running_runs=count.runs,
+            free_nodes=node_counts(count.room),
+            all_nodes=node_counts(count.whole),
+            addable_nodes=count.room.growth,
         )
         for pool, count in zip(worker.pools, counts, strict=False)
     )

@@ -15,11 +15,11 @@ from datetime import datetime, timedelta
 from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Place
 from lightcompute.api.training_run import TrainingRun
-from lightcompute.core.line import Plan, Pools, Turn, Waiting, Want, line_up
-from lightcompute.core.market import Stall, StockOut, need_of, offers_of
+from lightcompute.core.line import Line, Plan, Turn, Waiting, line_up
+from lightcompute.core.market import Stall, StockOut, lined_up_for, need_of, offers_of
 from lightcompute.core.room import Room
-from lightcompute.core.seeking import places_wanted
-from lightcompute.core.snapshot import Offer, Snapshot
+from lightcompute.core.seeking import waiting_of
+from lightcompute.core.snapshot import Snapshot, Standing
 from lightcompute.kube.atlas import Atlas
 from lightcompute.kube.holds import Hold, Holds, hold_of
 from lightcompute.kube.pools import Pool
@@ -49,7 +49,7 @@ class Placing:
         """What there is while there are no clusters: nobody counts what is free in it."""
         self._now = now
         self._wake = wake
-        self._waiting: dict[str, Waiting] = {}
+        self._line = Line()
         self._plan: Plan | None = None
         self._planned_at = 0.0
         self._stale = True
@@ -61,7 +61,7 @@ class Placing:
     @property
     def waiting(self) -> int:
         """How many runs stand in the line."""
-        return len(self._waiting)
+        return len(self._line)
 
     def pool(self, place: Place) -> Pool | None:
         """The pool at `place`."""
@@ -91,8 +91,8 @@ class Placing:
         self._holds.put(run_uid, None)
         self._leave(run_uid)
 
-    def offers(self, snapshot: Snapshot, missing: Mapping[str, str]) -> tuple[Offer, ...]:
-        """What there is for the run of `snapshot`; `missing` names clusters that lack what it needs, and what that is."""
+    def looked_over(self, snapshot: Snapshot, missing: Mapping[str, str]) -> Snapshot:
+        """`snapshot` with what there is for its run; `missing` names clusters that lack what it needs, and what that is."""
         run, now = snapshot.run, snapshot.now
         stalls = tuple(
             replace(stall, shut=(Reason.CLAIM_MISSING, missing[stall.place.cluster]))
@@ -100,33 +100,20 @@ class Placing:
             else stall
             for stall in self._stalls(now)
         )
-        free = offers_of(run, stalls, now=now)
-        if all(stall.room is None for stall in stalls) or run.spec.placement.queue_name is not None:
-            # Nobody counts here, or Kueue does: then what is free is not asked, and no line is stood in.
+        free = replace(snapshot, offers=offers_of(run, stalls, now=now))
+        waiting = waiting_of(free, stalls)
+        if waiting is None:
             self._leave(run.metadata.uid)
             return free
-        wanted = places_wanted(replace(snapshot, offers=free))
-        if not wanted:
-            self._leave(run.metadata.uid)
-            return free
-        by_place = {stall.place: stall for stall in stalls}
-        waiting = Waiting(
-            uid=run.metadata.uid,
-            label=run.label,
-            priority=run.spec.placement.priority,
-            since=run.metadata.creation_timestamp or now,
-            wants=tuple(
-                Want(place=place, need=need_of(run, by_place[place].gpu_resource))
-                for place in wanted
-            ),
-        )
-        return offers_of(run, stalls, now=now, turn=self._turn(waiting))
+        offers = offers_of(run, stalls, now=now, turn=self._turn(waiting))
+        standing = Standing(position=self._line.ahead(waiting) + 1, length=len(self._line))
+        return replace(snapshot, offers=offers, line=standing)
 
     async def run(self) -> None:
         """Wakes those who could be served, as often as the line changes."""
         while True:
             await asyncio.sleep(PLAN_SECONDS)
-            if self._stale and self._waiting:
+            if self._stale and len(self._line):
                 before = {} if self._plan is None else self._plan.turns
                 after = self._planned().turns
                 for uid, turn in after.items():
@@ -136,8 +123,7 @@ class Placing:
     # ---- the line -----------------------------------------------------------------------------------
 
     def _turn(self, waiting: Waiting) -> Turn:
-        known = self._waiting.get(waiting.uid)
-        self._waiting[waiting.uid] = waiting
+        known = self._line.put(waiting)
         plan = self._plan
         old = time.monotonic() - self._planned_at >= PLAN_SECONDS
         if plan is None or (self._stale and old) or (known is not None and known != waiting):
@@ -149,18 +135,14 @@ class Placing:
         return self._planned().turns[waiting.uid]
 
     def _planned(self) -> Plan:
-        rooms: dict[Place, Room] = {}
-        whole: dict[Place, Room] = {}
-        for stall in self._stalls(self._now()):
-            if stall.room is not None and stall.whole is not None:
-                rooms[stall.place], whole[stall.place] = stall.room, stall.whole
-        self._plan = line_up(self._waiting.values(), Pools(rooms=rooms, whole=whole))
+        pools = lined_up_for(self._stalls(self._now()))
+        self._plan = line_up(self._line.runs, pools)
         self._planned_at = time.monotonic()
         self._stale = False
         return self._plan
 
     def _leave(self, run_uid: str) -> None:
-        if self._waiting.pop(run_uid, None) is not None:
+        if self._line.leave(run_uid) is not None:
             self._stale = True
 
     def _held(self, before: Hold | None, after: Hold | None) -> None:
@@ -168,7 +150,7 @@ class Placing:
             if hold is not None:
                 self._counts.pop(hold.place.cluster, None)
         if before is None and after is not None:
-            known = self._waiting.pop(after.run_uid, None)
+            known = self._line.leave(after.run_uid)
             turn = None if self._plan is None else self._plan.turns.get(after.run_uid)
             if known is not None and turn is not None and turn.granted == after.place:
                 return  # as it was planned: everybody else's turn is what it was

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -167,6 +169,32 @@ def place_of(status: Document) -> str:
 def candidates(status: Document) -> dict[str, str]:
     """What became of each cluster in the last round."""
     return {each["place"]["cluster"]: each["reason"] for each in status["placement"]["candidates"]}
+
+
+def free_gpus(fleet: Fleet) -> dict[str, int]:
+    """What the status of each TrainingCluster says; -1 where it says nothing yet."""
+    return {
+        each["metadata"]["name"]: each.get("status", {}).get("freeGPUs", -1)
+        for each in fleet.api.get(CLUSTERS)["items"]
+    }
+
+
+def lightcompute(fleet: Fleet, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command about the runs of the fleet."""
+    where = ("-n", fleet.space.namespace, "--kubeconfig", str(fleet.planes[0].kubeconfig))
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "lightcompute", *words, *where],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _gpus(job: Document) -> int:
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    each = int(container["resources"]["limits"]["nvidia.com/gpu"])
+    return each * int(job["spec"].get("completions") or 1)
 
 
 @contextmanager

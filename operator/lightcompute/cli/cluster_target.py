@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from lightcompute.cli.cluster_pools import pool_rows
 from lightcompute.cli.cluster_run import ClusterRun
-from lightcompute.cli.target import Listed, PoolRow, Sight, Whereabouts
+from lightcompute.cli.target import FileOrder, Listed, PoolRow, Sight, Whereabouts
 from lightcompute.kube.client import Document
 from lightcompute.kube.reading import Unreadable, read_run
 from lightcompute.kube.remote import Remote
@@ -61,6 +61,12 @@ class ClusterTarget:
     def pools(self) -> tuple[PoolRow, ...]:
         """Of all TrainingClusters."""
         return tuple(pool_rows(self.ask(self.remote.clusters())))
+
+    def foresee(self, order: FileOrder) -> Iterator[str]:
+        """In the pools of all TrainingClusters."""
+        from lightcompute.cli.cluster_foresight import foreseen
+
+        return foreseen(self, order)
 
     def none_yet(self) -> str:
         """Where one comes from."""

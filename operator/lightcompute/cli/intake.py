@@ -53,24 +53,41 @@ def wanted_run(
     return run
 
 
-def take_in(folder: RunFolder, wanted: TrainingRun) -> Intake:
-    """Makes the run or changes it. The caller holds its lock."""
-    store = RunStore(folder)
+def considered(folder: RunFolder, wanted: TrainingRun) -> Intake:
+    """What `take_in` would come to. Nothing is written."""
     if not folder.exists():
         _refuse_foreign_files(folder)
-        return Intake(run=store.create(wanted), new=True)
-    old = store.read()
+        return Intake(run=wanted, new=True)
+    old = RunStore(folder).read()
     refuse_forbidden(old, wanted)
     if old.status.phase in FINISHED - {Phase.FAILED}:
         return Intake(run=old, new=False, over=True)
+    new = _merged(old, wanted)
+    if new.spec != old.spec or old.status.phase is Phase.FAILED:
+        metadata = new.metadata.model_copy(update={"generation": old.metadata.generation + 1})
+        new = new.model_copy(update={"metadata": metadata})
+    return Intake(run=new, new=False, changes=told(old, new))
+
+
+def take_in(folder: RunFolder, wanted: TrainingRun) -> Intake:
+    """Makes the run or changes it. The caller holds its lock."""
+    found, store = considered(folder, wanted), RunStore(folder)
+    if found.new:
+        return Intake(run=store.create(wanted), new=True)
+    if found.over:
+        return found
+    # To run a failed run again is to say that something was mended, be it outside its document.
+    again = found.run.status.phase is Phase.FAILED
+    changed = store.change(lambda old: _merged(old, wanted), again=again)
+    return Intake(run=changed, new=False, changes=found.changes)
+
+
+def _merged(old: TrainingRun, wanted: TrainingRun) -> TrainingRun:
+    """The run `old` as `wanted` has it."""
     metadata = old.metadata.model_copy(
         update={"annotations": {**old.metadata.annotations, **wanted.metadata.annotations}}
     )
-    new = wanted.model_copy(update={"metadata": metadata, "status": old.status})
-    # To run a failed run again is to say that something was mended, be it outside its document.
-    again = old.status.phase is Phase.FAILED
-    changed = store.change(lambda _: new, again=again)
-    return Intake(run=changed, new=False, changes=told(old, changed))
+    return wanted.model_copy(update={"metadata": metadata, "status": old.status})
 
 
 def _checked_price(text: str) -> str:

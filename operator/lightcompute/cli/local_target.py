@@ -11,7 +11,16 @@ import click
 
 from lightcompute.api import Phase, TrainingRun
 from lightcompute.cli.local_logs import print_logs
-from lightcompute.cli.target import Account, Halt, Listed, LogsWanted, PoolRow, Rows, Sight
+from lightcompute.cli.target import (
+    Account,
+    FileOrder,
+    Halt,
+    Listed,
+    LogsWanted,
+    PoolRow,
+    Rows,
+    Sight,
+)
 from lightcompute.local import records
 from lightcompute.local.backend import local_place
 from lightcompute.local.folder import RunFolder, Runs, controlling, runs_root
@@ -44,6 +53,12 @@ class LocalTarget:
         sights = [listed.sight for listed in self.listed(everywhere=False)]
         alive = sum(sight is not None and sight.is_live for sight in sights)
         return (PoolRow(place=local_place(), runs=alive),)
+
+    def foresee(self, order: FileOrder) -> Iterator[str]:
+        """On this machine, which is all that there is."""
+        from lightcompute.cli.local_foresight import foreseen
+
+        return foreseen(self._runs, order, self.listed(everywhere=False))
 
     def none_yet(self) -> str:
         """Where one comes from."""

@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("lightcompute.cli.validate:validate", "Say every fault in files before they cost anything."),
     "list": ("lightcompute.cli.status:list_runs", "List the runs on this machine or in a cluster."),
     "status": ("lightcompute.cli.status:status", "Show how a run is doing, or its status document."),
-    "explain": ("lightcompute.cli.explain:explain", "Say why a run is in the state it is in."),
+    "explain": ("lightcompute.cli.explain:explain", "Say why a run is where it is, or where the run of a file would go."),
     "cost": ("lightcompute.cli.cost:cost", "Show what a run has cost and will cost."),
     "logs": ("lightcompute.cli.logs:logs", "Print what a run's trainer wrote."),
     "tensorboard": ("lightcompute.cli.tensorboard:tensorboard", "Serve a run's curves to a browser on this machine."),

@@ -49,6 +49,15 @@ def assignments_option(function: _Function) -> _Function:
     )(function)
 
 
+def price_option(function: _Function) -> _Function:
+    """`--price-per-hour-usd`."""
+    return click.option(
+        "--price-per-hour-usd",
+        "price",
+        help="What this machine costs for an hour, such as 1.29: a budget holds by it. [default: LIGHTCOMPUTE_PRICE_PER_HOUR_USD, else nothing]",
+    )(function)
+
+
 def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options that say where runs are; the command gets a `target` instead of them.
 

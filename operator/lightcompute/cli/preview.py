@@ -36,15 +36,17 @@ def _rows(run: TrainingRun, folder: RunFolder) -> Iterator[tuple[str, str]]:
         yield "program", " ".join((*run.spec.trainer.command, *run.spec.trainer.args))
     if training is not None and not run.spec.trainer.command:
         yield from training_rows(training)
-    processes = run.spec.trainer.num_proc_per_node
-    several = f", {processes} processes" if processes > 1 else ""
-    yield (
-        "on",
-        f"{machine.cpu}, {machine.threads} threads{several}, {text.size(machine.memory_bytes)} of memory",
-    )
+    yield "on", machine_of(run)
     yield "expected", _expected(run, machine.threads)
     yield "budget", _budget(run)
     yield "folder", str(folder.path)
+
+
+def machine_of(run: TrainingRun) -> str:
+    """This machine, as far as the run uses it."""
+    machine, processes = this_machine(), run.spec.trainer.num_proc_per_node
+    several = f", {processes} processes" if processes > 1 else ""
+    return f"{machine.cpu}, {machine.threads} threads{several}, {text.size(machine.memory_bytes)} of memory"
 
 
 def training_rows(training: Training) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from lightcompute.api import TrainingRun
 from lightcompute.cli import preview, summary
 from lightcompute.cli.display import display_for_output
 from lightcompute.cli.intake import Intake, take_in, wanted_run
-from lightcompute.cli.options import assignments_option, runs_dir_option
+from lightcompute.cli.options import assignments_option, price_option, runs_dir_option
 from lightcompute.cli.view import view_of
 from lightcompute.core.progress import Progress
 from lightcompute.local import records
@@ -26,11 +26,7 @@ from lightcompute.local.folder import RunFolder, Runs, acting, runs_root
 @click.argument("file", type=click.Path(path_type=Path))
 @assignments_option
 @click.option("--name", help="Name of the run. [default: metadata.name of the file]")
-@click.option(
-    "--price-per-hour-usd",
-    "price",
-    help="What this machine costs for an hour, such as 1.29: a budget holds by it. [default: LIGHTCOMPUTE_PRICE_PER_HOUR_USD, else nothing]",
-)
+@price_option
 @runs_dir_option
 def run(
     file: Path,

@@ -109,6 +109,17 @@ class Account:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FileOrder:
+    """A run as a file and options order it."""
+
+    file: Path
+    assignments: tuple[str, ...] = ()
+    name: str | None = None
+    price: str | None = None
+    """What this machine costs for an hour, as it was given."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LogsWanted:
     """Which log, and for how long."""
 
@@ -171,6 +182,9 @@ class Target(Protocol):
 
     def pools(self) -> tuple[PoolRow, ...]:
         """The places that runs may go to."""
+
+    def foresee(self, order: FileOrder) -> Iterator[str]:
+        """Lines that say where the run of a file would go now. Raises what would keep it from being made."""
 
     def none_yet(self) -> str:
         """What is said where there are none."""

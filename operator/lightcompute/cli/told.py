@@ -8,8 +8,12 @@ from datetime import datetime
 from lightcompute.api import TrainingRun
 from lightcompute.api.money import show_usd
 from lightcompute.api.reasons import Reason, known_reason
-from lightcompute.api.status import Attempt, Candidate
+from lightcompute.api.status import Attempt, Placement
+from lightcompute.cli.places import places_table
+from lightcompute.core.facts import Facts
 from lightcompute.core.ledger import attempt_cost
+from lightcompute.core.search import next_round, search_end
+from lightcompute.core.snapshot import Snapshot
 from lightcompute.core.text import clock
 
 
@@ -27,17 +31,36 @@ def told(run: TrainingRun, now: datetime) -> Iterator[str]:
             since = clock(condition.last_transition_time)
             yield f"  {condition.type} {condition.status} since {since}: {condition.reason}, {condition.message}"
     if status.placement.candidates:
-        yield "Places, as of the last round"
-        yield from (f"  {_candidate(each)}" for each in status.placement.candidates)
+        yield _as_of(status.placement)
+        yield from f"{places_table(status.placement.candidates)}".splitlines()
+    if status.reason == Reason.WAITING_FOR_PLACE:
+        yield from _waits(run, now)
     if status.attempts:
         yield "Attempts"
         yield from (f"  {_attempt(attempt, now)}" for attempt in status.attempts)
 
 
-def _candidate(candidate: Candidate) -> str:
-    price = f"{show_usd(candidate.rate_per_hour_usd)} an hour"
-    numbers = f", {candidate.message}" if candidate.message else ""
-    return f"{candidate.place} at {price}: {candidate.reason}{numbers}"
+def _as_of(placement: Placement) -> str:
+    time = placement.round_time
+    return f"Places, as of the last round{f' at {clock(time)}' if time else ''}"
+
+
+def _waits(run: TrainingRun, now: datetime) -> Iterator[str]:
+    """Where it stands, and when it is looked at again: what the operator does by, worked out from what it wrote."""
+    placement, facts = (
+        run.status.placement,
+        Facts(snapshot=Snapshot(run=run, now=now), status=run.status),
+    )
+    if placement.line_position is not None and placement.line_length is not None:
+        ahead = placement.line_position - 1
+        yield (
+            f"In the line of waiting runs it was number {placement.line_position} of {placement.line_length} at that round: "
+            f"{f'{ahead} stood' if ahead else 'none stood'} before it"
+        )
+    yield (
+        f"Next round at {clock(next_round(facts))}, or earlier if a place is seen to be free; "
+        f"given up at {clock(search_end(facts))}"
+    )
 
 
 def _attempt(attempt: Attempt, now: datetime) -> str:

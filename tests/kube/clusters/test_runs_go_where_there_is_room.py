@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections import Counter
 
 import pytest
 
-from support.fleets import GPUS, TYPES, Fleet, candidates, place_of
-from support.testcluster.fleet import CLUSTERS, NAMESPACE, Pool
+from support.fleets import GPUS, TYPES, Fleet, candidates, free_gpus, lightcompute, place_of
+from support.testcluster.fleet import NAMESPACE, Pool
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -165,7 +163,7 @@ def test_commands_about_runs_show_all_clusters_and_say_where_a_log_is(fleet: Fle
     runs = [fleet.submit(f"run-{number}", {"RUN_SECONDS": 60}) for number in range(3)]
     for run in runs:
         run.in_phase("Running")
-    fleet.space.watch.until(lambda: _told(fleet)["us-iad1"]["free"] == 1, str, 10)
+    fleet.space.watch.until(lambda: free_gpus(fleet)["us-iad1"] == 1, str, 10)
     told = lightcompute(fleet, "clusters")
     assert [line.split() for line in told.stdout.splitlines()] == [
         ["CLUSTER", "REGION", "POOL", "TYPE", "GPUS", "FREE", "RESERVED", "RUNS", "PRICE", "STATE"],
@@ -177,25 +175,3 @@ def test_commands_about_runs_show_all_clusters_and_say_where_a_log_is(fleet: Fle
     assert "its pods are in the cluster us-iad1" in there.stderr
     assert f"kubectl -n {NAMESPACE} logs" in there.stderr
     assert lightcompute(fleet, "logs", "run-0").returncode == 0
-
-
-def _told(fleet: Fleet) -> dict[str, dict[str, int]]:
-    return {
-        each["metadata"]["name"]: {
-            "free": each["status"].get("freeGPUs", -1),
-            "runs": each["status"].get("runningRuns", -1),
-        }
-        for each in fleet.api.get(CLUSTERS)["items"]
-    }
-
-
-def lightcompute(fleet: Fleet, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command about the runs of the fleet."""
-    where = ("-n", fleet.space.namespace, "--kubeconfig", str(fleet.planes[0].kubeconfig))
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "lightcompute", *words, *where],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lightcompute.api.crd import Resource
 from runcontract.base import API_VERSION
 from support.testcluster.api import Api, ApiFault
 
@@ -40,7 +39,8 @@ class ResourceServer:
     """The objects of one kind, in one namespace where they have any."""
 
     api: Api
-    resource: Resource
+    plural: str
+    """As paths have the kind. No more of it: a failing example is printed with all that a test was given."""
     namespace: str = ""
 
     def judge(self, document: Document) -> Verdict:
@@ -63,7 +63,7 @@ class ResourceServer:
     def path(self, name: str = "") -> str:
         """Path of an object, or of all of them."""
         where = f"/namespaces/{self.namespace}" if self.namespace else ""
-        objects = f"/apis/{API_VERSION}{where}/{self.resource.plural}"
+        objects = f"/apis/{API_VERSION}{where}/{self.plural}"
         return f"{objects}/{name}" if name else objects
 
     def _judged(self, method: str, path: str, document: Document) -> Verdict:

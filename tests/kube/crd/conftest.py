@@ -30,7 +30,7 @@ def judges(served: Cluster) -> Mapping[str, ResourceServer]:
     return {
         each.kind: ResourceServer(
             api=served.api,
-            resource=each,
+            plural=each.plural,
             namespace="default" if each.scope == "Namespaced" else "",
         )
         for each in RESOURCES
@@ -46,7 +46,7 @@ def judge(judges: Mapping[str, ResourceServer]) -> ResourceServer:
 @pytest.fixture
 def runs(served: Cluster, namespace: str) -> ResourceServer:
     """A namespace to put runs into."""
-    return ResourceServer(api=served.api, resource=TRAINING_RUN, namespace=namespace)
+    return ResourceServer(api=served.api, plural=TRAINING_RUN.plural, namespace=namespace)
 
 
 @pytest.fixture

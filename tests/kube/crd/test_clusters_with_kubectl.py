@@ -36,7 +36,7 @@ SEEN: Document = {
 @pytest.fixture
 def clusters(served: Cluster) -> ResourceServer:
     """The TrainingClusters."""
-    return ResourceServer(api=served.api, resource=TRAINING_CLUSTER)
+    return ResourceServer(api=served.api, plural=TRAINING_CLUSTER.plural)
 
 
 def test_a_list_tells_where_each_cluster_is_and_what_is_free_in_it(

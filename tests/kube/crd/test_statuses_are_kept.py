@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from lightcompute.api import TrainingRunStatus, parse_resource
-from lightcompute.api.crd import RESOURCES, TRAINING_RUN, Resource
+from lightcompute.api.crd import RESOURCES, TRAINING_RUN
 from lightcompute.api.crd.schema import Side, structural
 from runcontract.document import parse_model
 from support.cases import Document, changed
@@ -40,13 +41,14 @@ each_kind = pytest.mark.parametrize("kept", [each.kind for each in RESOURCES], i
 class Kept:
     """An object whose status is written again and again, and never stored."""
 
+    kind: str
     server: ResourceServer
     document: Document
 
     @property
-    def resource(self) -> Resource:
-        """Its kind."""
-        return self.server.resource
+    def model(self) -> type[BaseModel]:
+        """The model of its status."""
+        return next(each.status for each in RESOURCES if each.kind == self.kind)
 
     def write(self, status: Document) -> Document:
         """What the server would keep."""
@@ -60,14 +62,16 @@ def kept(request: pytest.FixtureRequest, judges: Mapping[str, ResourceServer]) -
     kind = getattr(request, "param", TRAINING_RUN.kind)
     server = judges[kind]
     yield Kept(
-        server=server, document=server.create(changed(_BASES[kind], {"metadata.name": _NAME}))
+        kind=kind,
+        server=server,
+        document=server.create(changed(_BASES[kind], {"metadata.name": _NAME})),
     )
     server.api.delete(server.path(_NAME))
 
 
 def assert_kept(kept: Kept, document: Document) -> None:
     """What was written is read again as it was."""
-    status: Any = parse_model(kept.resource.status, document)
+    status: Any = parse_model(kept.model, document)
     assert parse_resource(kept.write(status.document())).status == status
 
 
@@ -78,12 +82,12 @@ def assert_kept(kept: Kept, document: Document) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_whatever_the_models_write_is_kept_as_it_is(kept: Kept, data: st.DataObject) -> None:
-    assert_kept(kept, data.draw(_DRAWN[kept.resource.kind]))
+    assert_kept(kept, data.draw(_DRAWN[kept.kind]))
 
 
 @each_kind
 def test_the_largest_status_is_kept(kept: Kept) -> None:
-    document = largest(_STATUSES[kept.resource.kind])
+    document = largest(_STATUSES[kept.kind])
     assert len(json.dumps(document, ensure_ascii=False).encode()) < LARGEST_BYTES
     assert_kept(kept, document)
 

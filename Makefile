@@ -5,7 +5,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help quickstart cluster images test e2e check lint format crds lock clean
+.PHONY: help quickstart cluster images test e2e mutants check lint format crds lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -51,6 +51,9 @@ test: lint .venv/.testcluster ## Run the linters and every test this machine can
 
 e2e: .venv/.testcluster ## Run the tests with a real kubelet, real images and Helm: root on Debian, about ten minutes when all is cached.
 	$(PYTEST) -n 1 tests/e2e_cluster
+
+mutants: .venv/.dev ## Put faults into a copy of the code that handles money, and tell which test notices each; MUTANTS="name name" tries some.
+	@PYTHONPATH=tests $(PYTHON) -P -m support.mutants.run $(MUTANTS)
 
 check: lint ## Run format, lint, types, import contracts and the fast tests, in less than two minutes.
 	$(PYTEST) -m "not slow and not e2e"

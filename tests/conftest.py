@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
 # Before anything imports torch: workers with a thread for each core would fight for the cores.
@@ -34,7 +34,10 @@ _COMMON = settings(
 )
 settings.register_profile("person", _COMMON)
 # The same examples each time: a red build is about the change, never about luck.
-settings.register_profile("ci", _COMMON, derandomize=True, database=None)
+_CI = settings(_COMMON, derandomize=True, database=None)
+settings.register_profile("ci", _CI)
+# `make mutants` wants to know that a test fails, not the smallest example of it, which takes minutes to find.
+settings.register_profile("mutants", _CI, phases=(Phase.explicit, Phase.generate))
 settings.load_profile("ci" if os.environ.get("CI") else "person")
 
 

@@ -332,6 +332,20 @@ def test_a_deleted_run_is_stopped_first_and_let_go_only_when_nothing_lives() -> 
     assert then.actions == (ReleaseAttempt(attempt=1), LetGo(delete_checkpoints=False))
 
 
+def test_a_deleted_run_is_not_let_go_while_its_attempt_is_leaving() -> None:
+    first = decide(a_snapshot(running(a_run().deleted()), a_child(), now=at(60)))
+    leaving = a_run().deleted().with_status(first.status)
+    then = decide(a_snapshot(leaving, a_child(stopping=True), now=at(70)))
+    assert (then.reason, then.actions) == (Reason.RUN_DELETED, ())
+    assert then.status.attempts[0].is_live
+
+
+def test_a_deleted_run_is_not_let_go_while_something_lives_that_no_record_knows() -> None:
+    decision = decide(a_snapshot(a_run().deleted(), a_child(7)))
+    assert decision.reason == Reason.UNRECORDED_CHILD
+    assert stop_of(decision).attempt == 7
+
+
 def test_checkpoints_are_deleted_with_the_run_only_when_asked_for() -> None:
     run = a_run().with_spec(checkpoints={"whenDeleted": "Delete"}).deleted()
     assert decide(a_snapshot(run)).actions == (LetGo(delete_checkpoints=True),)
@@ -384,6 +398,11 @@ def test_a_living_child_that_no_record_knows_is_stopped() -> None:
     assert decision.reason == Reason.UNRECORDED_CHILD
     assert stop_of(decision).attempt == 7
     assert decision.status.attempts == ()
+
+
+def test_a_child_that_no_record_knows_is_asked_to_leave_once() -> None:
+    decision = decide(a_snapshot(a_run(), a_child(7, stopping=True)))
+    assert (decision.reason, decision.actions) == (Reason.UNRECORDED_CHILD, ())
 
 
 def test_a_refused_spec_starts_nothing_and_heals() -> None:

@@ -61,6 +61,16 @@ def test_epochs_need_the_length_of_the_text() -> None:
     assert estimate(training(**by_files), rate=1, measured_tokens_per_second=5.0) is None
 
 
+def test_accumulated_batches_take_their_time() -> None:
+    plain = estimate(training(), rate=3_600_000, measured_tokens_per_second=2048.0)
+    told = estimate(
+        training(gradientAccumulationSteps=4), rate=3_600_000, measured_tokens_per_second=2048.0
+    )
+    assert plain is not None
+    assert told is not None
+    assert (told.seconds, told.cost) == (4 * plain.seconds, 4 * plain.cost)
+
+
 def test_nothing_is_made_up_for_an_unknown_device() -> None:
     assert gpu_flops("TPU-v9", 8, training()) is None
     assert estimate(training(), rate=1) is None

@@ -31,7 +31,11 @@ rates = st.integers(0, 100_000_000)
 lengths = st.integers(0, 10_000_000)
 
 
-@given(st.lists(st.tuples(lengths, rates), max_size=40), st.integers(0, 10**6))
+@given(
+    st.lists(st.tuples(lengths, rates), max_size=MAX_CHARGES)
+    | st.lists(st.tuples(lengths, rates), min_size=MAX_CHARGES + 1, max_size=3 * MAX_CHARGES),
+    st.integers(0, 10**6),
+)
 def test_folding_old_segments_changes_no_sum(changes: list[tuple[int, int]], after: int) -> None:
     attempt = ledger.opened(an_attempt(price="1.00"), NOON)
     now, expected, rate = NOON, 0, 1_000_000
@@ -48,7 +52,12 @@ def test_folding_old_segments_changes_no_sum(changes: list[tuple[int, int]], aft
     assert len(attempt.charges) <= MAX_CHARGES
 
 
-@given(st.lists(st.tuples(lengths, rates), min_size=1, max_size=60))
+some_or_too_many = st.lists(
+    st.tuples(lengths, rates), min_size=1, max_size=MAX_ATTEMPTS
+) | st.lists(st.tuples(lengths, rates), min_size=MAX_ATTEMPTS + 1, max_size=3 * MAX_ATTEMPTS)
+
+
+@given(some_or_too_many)
 def test_folding_old_attempts_changes_no_sum(lives: list[tuple[int, int]]) -> None:
     status, expected = TrainingRunStatus(), 0
     for number, (length, rate) in enumerate(lives, start=1):
@@ -59,8 +68,24 @@ def test_folding_old_attempts_changes_no_sum(lives: list[tuple[int, int]]) -> No
         expected += charge(rate, end - NOON)
         status = ledger.folded_attempts(revised(status, attempts=(*status.attempts, attempt)))
     assert ledger.total_cost(status, at(10**6)) == expected
+    held = timedelta(microseconds=sum(length for length, _ in lives))
+    assert ledger.total_held(status, at(10**6)) == held
     assert len(status.attempts) + status.earlier_attempts.count == len(lives)
     assert len(status.attempts) <= MAX_ATTEMPTS
+
+
+def test_folding_an_attempt_keeps_what_was_folded_of_it() -> None:
+    attempt = ledger.opened(an_attempt(price="3.60"), NOON)
+    for number in range(1, MAX_CHARGES + 5):
+        attempt = ledger.repriced(attempt, at(10 * number), 3_600_000 + number % 2)
+    first = revised(ledger.closed(attempt, at(1000)), state=AttemptState.ENDED)
+    assert first.folded.count == 5
+    others = [an_ended_attempt(number, seconds=0) for number in range(2, MAX_ATTEMPTS + 2)]
+    status = ledger.folded_attempts(revised(TrainingRunStatus(), attempts=(first, *others)))
+    assert status.earlier_attempts.count == 1
+    assert status.earlier_attempts.charges.count == MAX_CHARGES + 5
+    assert ledger.total_cost(status, at(1000)) == ledger.attempt_cost(first, at(1000))
+    assert ledger.total_held(status, at(1000)) == timedelta(seconds=1000)
 
 
 def test_a_closed_segment_is_never_charged_on() -> None:

@@ -13,6 +13,7 @@ PROMISED = {
     "images",
     "test",
     "e2e",
+    "mutants",
     "check",
     "crds",
     "lock",

@@ -186,6 +186,26 @@ def test_a_deadline_can_be_brought_forward(start: Callable[..., Attempt]) -> Non
     assert attempt.wait().stopped_because == "Deadline"
 
 
+@pytest.mark.slow
+def test_a_deadline_that_moves_goes_on_counting_from_the_start(
+    start: Callable[..., Attempt],
+) -> None:
+    attempt = start(POLITE, deadline=10_000)
+    started = attempt.running("polite")
+    moves = 0
+
+    def ended_while_it_moves() -> bool:
+        nonlocal moves
+        moves += 1
+        # A clock that began anew with each of them would never come to the end.
+        attempt.change(Terms(deadline_seconds=1 + moves % 2))
+        send_signal(started.supervisor, signal.SIGUSR1)
+        return records.read_exit(attempt.folder) is not None
+
+    eventually(ended_while_it_moves)
+    assert attempt.wait().stopped_because == "Deadline"
+
+
 def test_a_machine_that_shuts_down_lets_the_trainer_save(start: Callable[..., Attempt]) -> None:
     attempt = start(POLITE)
     send_signal(attempt.running("polite").supervisor, signal.SIGTERM)

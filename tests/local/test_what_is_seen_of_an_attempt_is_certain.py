@@ -162,6 +162,16 @@ def test_what_was_stopped_before_it_began_is_not_started(tmp_path: Path) -> None
     assert records.read_started(tmp_path / "attempt") is None
 
 
+def test_a_renewed_deadline_is_what_the_supervisor_reads_and_what_is_seen(tmp_path: Path) -> None:
+    own = identity_of(os.getpid())
+    assert own is not None
+    write_started(tmp_path, ProcessIdentity(pid=2**22 - 1, started="another boot/1"), own)
+    records.write_terms(tmp_path, Terms(deadline_seconds=100, grace_seconds=7))
+    attempt_in(tmp_path).renew_deadline(50)
+    assert records.read_terms(tmp_path) == Terms(deadline_seconds=50, grace_seconds=7)
+    assert child(attempt_in(tmp_path)).deadline_seconds == 50
+
+
 def test_a_log_counts_as_heard_up_to_when_it_was_read_to_its_end(tmp_path: Path) -> None:
     here = identity_of(os.getpid())
     assert here is not None

@@ -62,6 +62,8 @@ def main(arguments: list[str]) -> int:
     except Broken as fault:
         print(f"nothing can be said: {fault}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     killed = sum(fate.word == "killed" for fate in fates)
     print(f"\n{killed} of {len(fates)} mutants killed ({100 * killed / len(fates):.1f} %)")
     return 0 if killed == len(fates) else 1

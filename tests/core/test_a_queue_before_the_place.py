@@ -113,7 +113,7 @@ def test_a_place_has_its_usual_time_from_the_admission_and_not_from_the_record()
     waits: dict[str, Any] = {
         "state": ChildState.PENDING,
         "start_time": None,
-        "admitted_time": at(1000),
+        "asked_time": at(1000),
     }
     early = a_snapshot(queued_run(), a_child(**waits), now=at(late - 1), offers=HERE)
     due = a_snapshot(queued_run(), a_child(**waits), now=at(late), offers=HERE)

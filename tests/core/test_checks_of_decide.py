@@ -432,13 +432,15 @@ def test_a_deadline_is_renewed_when_the_cap_is_raised() -> None:
 
 def test_a_place_that_keeps_no_deadline_is_not_asked_to_change_it() -> None:
     run = running(a_run().limited_to("2.00"), price="2.00", deadline_seconds=58)
-    assert decide(a_snapshot(run, a_child(), now=at(30))).actions == ()
+    child = a_child(keeps_deadlines=False)
+    assert decide(a_snapshot(run, child, now=at(30))).actions == ()
 
 
 def test_an_attempt_at_its_deadline_is_stopped_even_if_its_place_did_not() -> None:
     run = running(a_run().limited_to("0.05"), price="2.00", deadline_seconds=58)
-    assert decide(a_snapshot(run, a_child(), now=at(57))).actions == ()
-    decision = decide(a_snapshot(run, a_child(), now=at(58)))
+    child = a_child(deadline_seconds=58)
+    assert decide(a_snapshot(run, child, now=at(57))).actions == ()
+    decision = decide(a_snapshot(run, child, now=at(58)))
     assert decision.reason == Reason.BUDGET_EXHAUSTED
     assert stop_of(decision).grace_seconds == 30
     assert condition(decision, ConditionType.BUDGET_EXHAUSTED)[0] == "True"
@@ -565,7 +567,7 @@ def test_active_time_counts_over_all_attempts_and_not_the_time_between() -> None
     attempt = a_running_attempt(
         2, start_time=at(5000), charges=(Charge(start_time=at(5000), rate_per_hour_usd=0),)
     )
-    child = a_child(2, start_time=at(5000))
+    child = a_child(2, start_time=at(5000), deadline_seconds=40)
     run = run.with_attempts(first, attempt)
     assert decide(a_snapshot(run, child, now=at(5039))).actions == ()
     assert decide(a_snapshot(run, child, now=at(5040))).reason == Reason.DEADLINE_EXCEEDED

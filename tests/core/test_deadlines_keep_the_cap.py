@@ -66,8 +66,8 @@ def test_of_cap_and_active_deadline_the_earlier_holds(active: int, deadline: int
     assert new_deadline(run) == deadline
     assert start_of(decide(a_snapshot(run, offers=OFFERS))).deadline_seconds == deadline
     live = a_running_attempt(price=PRICE, deadline_seconds=9000)
-    renewed = decide(a_snapshot(run.with_attempts(live), a_child(), now=at(5))).status
-    assert renewed.attempts[0].deadline_seconds == deadline
+    renewed = decide(a_snapshot(run.with_attempts(live), a_child(deadline_seconds=9000), now=at(5)))
+    assert renewed.actions == (RenewDeadline(attempt=1, deadline_seconds=deadline),)
 
 
 def test_the_trainer_leaves_a_little_before_its_place_would_end_it() -> None:
@@ -85,7 +85,8 @@ def test_a_cap_that_is_lowered_before_the_start_is_told_to_the_trainer_too() -> 
 def test_what_a_trainer_was_told_stays_on_record_when_its_deadline_moves() -> None:
     live = an_attempt(price=PRICE, deadline_seconds=3569, stop_after_seconds=3564)
     run = a_run().limited_to(NINE_CENTS).with_attempts(live)
-    moved = decide(a_snapshot(run, a_child(), now=at(1))).status.attempts[0]
+    child = a_child(deadline_seconds=PAID_SECONDS)
+    moved = decide(a_snapshot(run, child, now=at(1))).status.attempts[0]
     assert (moved.deadline_seconds, moved.stop_after_seconds) == (PAID_SECONDS, 3564)
 
 
@@ -100,7 +101,19 @@ def test_an_attempt_that_may_not_run_any_more_is_not_started() -> None:
 def test_a_cap_that_a_live_attempt_did_not_have_gives_it_a_deadline() -> None:
     run = a_run().limited_to(NINE_CENTS).with_attempts(a_running_attempt(price=PRICE))
     decision = decide(a_snapshot(run, a_child(), now=at(5)))
-    assert decision.status.attempts[0].deadline_seconds == PAID_SECONDS
+    assert decision.actions == (RenewDeadline(attempt=1, deadline_seconds=PAID_SECONDS),)
+    told = decide(a_snapshot(run, a_child(deadline_seconds=PAID_SECONDS), now=at(6)))
+    assert told.status.attempts[0].deadline_seconds == PAID_SECONDS
+    assert told.actions == ()
+
+
+def test_a_cap_that_is_taken_away_takes_the_deadline_away() -> None:
+    live = a_running_attempt(price=PRICE, deadline_seconds=PAID_SECONDS)
+    run = a_run().with_attempts(live)
+    decision = decide(a_snapshot(run, a_child(deadline_seconds=PAID_SECONDS), now=at(5)))
+    assert decision.actions == (RenewDeadline(attempt=1, deadline_seconds=None),)
+    assert decision.status.attempts[0].deadline_seconds is None
+    assert decide(a_snapshot(run.with_status(decision.status), a_child(), now=at(6))).actions == ()
 
 
 def test_a_cap_that_was_lowered_is_told_to_the_place() -> None:
@@ -125,7 +138,12 @@ def test_a_dearer_price_brings_the_deadline_forward_by_what_it_takes() -> None:
     dearer = (an_offer("7.20", any_placement=True),)
     decision = decide(a_snapshot(run, a_child(deadline_seconds=3569), now=at(900), offers=dearer))
     # A quarter of the money is spent after a quarter of an hour; the rest is gone twice as fast.
-    assert decision.status.attempts[0].deadline_seconds == 900 + 1350 - 31
+    deadline = 900 + 1350 - 31
+    assert decision.actions == (RenewDeadline(attempt=1, deadline_seconds=deadline),)
+    run = run.with_status(decision.status)
+    child = a_child(deadline_seconds=deadline)
+    decision = decide(a_snapshot(run, child, now=at(900), offers=dearer))
+    assert decision.status.attempts[0].deadline_seconds == deadline
     cost = decision.status.cost
     assert (cost.spent_usd, cost.rate_per_hour_usd) == (900_000, 7_200_000)
     assert cost.overshoot_bound_usd == charge(7_200_000, timedelta(seconds=31))

@@ -103,6 +103,7 @@ def worlds(draw: st.DrawFn) -> tuple[World, list[Deed]]:
         troubles=draw(troubles),
         obstacle=draw(st.none() | obstacles),
         reading_seconds=draw(st.sampled_from([0, 0, 20])),
+        cut_seconds=draw(st.sampled_from([7, 200, 2500])),
     )
     deeds = draw(st.lists(st.tuples(seconds, harmless_deeds), max_size=4))
     # In the end everything can be reached again: a run whose place is lost for ever is another test.
@@ -141,7 +142,7 @@ def test_the_ledger_never_falls_and_charges_at_least_what_it_cost(world_and_deed
 def test_looking_again_at_the_same_world_does_nothing(world_and_deeds: Any, stop_at: float) -> None:
     world, deeds = world_and_deeds
     drive(world, deeds=deeds, until_seconds=stop_at)
-    world.troubles, world.reachable = {}, True
+    world.troubles, world.reachable, world.cut_until = {}, True, world.now
 
     async def settle() -> None:
         for _ in range(4):

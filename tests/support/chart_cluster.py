@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.helm_chart import CHART, NAMESPACE, RELEASE, Document, Helm
+from support.helm_chart import CHART, NAMESPACE, RELEASE, Document, Helm, Refused
 from support.testcluster.api import Api
 from support.testcluster.cluster import Cluster
 from support.testcluster.kubeconfig import Access, write_kubeconfig
@@ -67,24 +68,44 @@ class ChartCluster:
     ) -> str:
         """`helm install --wait`; what it printed. Raises Refused."""
         self.releases.add((namespace, release))
-        return self.helm.run(
-            "install",
-            release,
-            str(CHART),
-            *("--namespace", namespace, "--create-namespace", "--wait", "--timeout", _PATIENCE),
-            *words,
-            values=values or {},
-        )
+        with self._told_why_it_is_not_ready(namespace):
+            return self.helm.run(
+                "install",
+                release,
+                str(CHART),
+                *("--namespace", namespace, "--create-namespace", "--wait", "--timeout", _PATIENCE),
+                *words,
+                values=values or {},
+            )
 
     def upgrade(self, values: Mapping[str, Any], *, namespace: str = NAMESPACE) -> str:
         """`helm upgrade --wait`."""
-        return self.helm.run(
-            "upgrade",
-            RELEASE,
-            str(CHART),
-            *("--namespace", namespace, "--wait", "--timeout", _PATIENCE),
-            values=values,
-        )
+        with self._told_why_it_is_not_ready(namespace):
+            return self.helm.run(
+                "upgrade",
+                RELEASE,
+                str(CHART),
+                *("--namespace", namespace, "--wait", "--timeout", _PATIENCE),
+                values=values,
+            )
+
+    @contextmanager
+    def _told_why_it_is_not_ready(self, namespace: str) -> Iterator[None]:
+        """Helm says that time was up, and nothing else."""
+        try:
+            yield
+        except Refused as refusal:
+            if "context deadline exceeded" not in str(refusal):
+                raise
+            kinds = (
+                f"/apis/apps/v1/namespaces/{namespace}/deployments",
+                f"/apis/apps/v1/namespaces/{namespace}/replicasets",
+                f"/api/v1/namespaces/{namespace}/pods",
+                f"/api/v1/namespaces/{namespace}/events",
+                "/api/v1/nodes",
+            )
+            told = "\n".join(_brief(each) for kind in kinds for each in self.api.get(kind)["items"])
+            raise Refused(f"{refusal}\n{told}") from refusal
 
     def uninstall(self, *, release: str = RELEASE, namespace: str = NAMESPACE) -> str:
         """`helm uninstall --wait`."""
@@ -120,6 +141,13 @@ class ChartCluster:
         for name in self.definitions():
             self.api.delete(f"{CRDS}/{name}")
             self.api.gone(f"{CRDS}/{name}")
+
+
+def _brief(found: Document) -> str:
+    """What of an object tells why something is not ready."""
+    keys = ("status", "spec") if "nodeName" in found.get("spec", {}) else ("status", "message")
+    told = {key: found[key] for key in keys if key in found}
+    return f"{found['metadata']['name']}: {json.dumps(told)[:1500]}"
 
 
 @contextmanager

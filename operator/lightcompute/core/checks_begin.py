@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from lightcompute.api.reasons import Phase, Reason
 from lightcompute.api.status import Attempt
 from lightcompute.core.checks_end import releases
-from lightcompute.core.decision import Action, StartAttempt
+from lightcompute.core.decision import Action, RenewDeadline, StartAttempt
 from lightcompute.core.facts import Facts
 from lightcompute.core.placement import look_for_place
 from lightcompute.core.search import search_end
@@ -80,12 +80,14 @@ def a_recorded_attempt_is_started(facts: Facts) -> Verdict | None:
     start = StartAttempt(
         attempt=live.number,
         place=live.place,
-        deadline_seconds=live.deadline_seconds,
+        deadline_seconds=facts.deadline_seconds,
         stop_after_seconds=live.stop_after_seconds,
         grace_seconds=facts.terms.grace_seconds,
         queue_name=live.queue_name,
     )
-    actions: tuple[Action, ...] = () if facts.seen else (*releases(facts), start)
+    actions: tuple[Action, ...] = (*releases(facts), start)
+    if facts.seen:
+        actions = renewal(facts, live)
     told = f"attempt {live.number} is being started on {live.place}"
     queued = waits is not None and waits.reason is Reason.NOT_ADMITTED
     return Verdict(
@@ -137,6 +139,16 @@ def _admission_due(facts: Facts, live: Attempt) -> datetime:
 
 
 def _asked_time(facts: Facts, live: Attempt) -> datetime:
-    """When its place was asked to take `live` in: a queue lets that happen long after it was recorded."""
-    admitted = facts.child.admitted_time if facts.child is not None else None
-    return admitted or live.reserved_time
+    """When its place heard of `live`: one that was away, or a queue, may let that be long after it was recorded."""
+    asked = facts.child.asked_time if facts.child is not None else None
+    return asked or live.reserved_time
+
+
+def renewal(facts: Facts, live: Attempt) -> tuple[Action, ...]:
+    """The deadline that `live` is to have, where its place has another."""
+    child = facts.child
+    if child is None or child.state not in {ChildState.PENDING, ChildState.RUNNING}:
+        return ()
+    if not child.keeps_deadlines or child.deadline_seconds == facts.deadline_seconds:
+        return ()
+    return (RenewDeadline(attempt=live.number, deadline_seconds=facts.deadline_seconds),)

@@ -11,9 +11,8 @@ from lightcompute.api import labels
 from lightcompute.api.money import show_usd
 from lightcompute.api.reasons import Phase, Reason, known_reason
 from lightcompute.api.status import Attempt, AttemptState
-from lightcompute.core.budget import end_time, limit_of, rate_of, useful_seconds
-from lightcompute.core.checks_begin import begin_due
-from lightcompute.core.decision import Action, RenewDeadline
+from lightcompute.core.budget import limit_of, rate_of, useful_seconds
+from lightcompute.core.checks_begin import begin_due, renewal
 from lightcompute.core.facts import Facts
 from lightcompute.core.ledger import total_cost, total_held
 from lightcompute.core.revise import revised
@@ -89,8 +88,8 @@ def the_budget_stops_the_attempt(facts: Facts) -> Verdict | None:
     live, limit = facts.live, limit_of(facts.run)
     if live is None or limit is None:
         return None
-    end = end_time(live)
-    unstarted = live.start_time is None and live.deadline_seconds == 0
+    end = facts.end_time
+    unstarted = live.start_time is None and facts.deadline_seconds == 0
     if not unstarted and (end is None or facts.now < end):
         return None
     spent = show_usd(total_cost(facts.status, facts.now))
@@ -133,19 +132,18 @@ def a_live_attempt_goes_on(facts: Facts) -> Verdict | None:
     live, child = facts.live, facts.child
     if live is None:
         return None
-    actions: tuple[Action, ...] = ()
-    kept = child.deadline_seconds if child is not None else None
-    if kept is not None and live.deadline_seconds not in {None, kept}:
-        assert live.deadline_seconds is not None
-        actions = (RenewDeadline(attempt=live.number, deadline_seconds=live.deadline_seconds),)
     waits = waiting(facts)
-    times = (end_time(live), _next_listening(facts), begin_due(facts, live) if waits else None)
+    times = (
+        facts.end_time,
+        _next_listening(facts),
+        begin_due(facts, live) if waits else None,
+    )
     return Verdict(
         phase=Phase.STARTING if waits is not None else Phase.RUNNING,
         reason=waits.reason if waits is not None else _why_unseen(child),
-        message=waits.message if waits is not None else _running(live, child),
+        message=waits.message if waits is not None else _running(facts, live, child),
         status=facts.status,
-        actions=actions,
+        actions=renewal(facts, live),
         look_again_at=min((time for time in times if time and time > facts.now), default=None),
     )
 
@@ -155,10 +153,10 @@ def _why_unseen(child: Child | None) -> Reason:
     return (child.waiting_reason if unseen and child else None) or Reason.ATTEMPT_RUNNING
 
 
-def _running(live: Attempt, child: Child | None) -> str:
+def _running(facts: Facts, live: Attempt, child: Child | None) -> str:
     since = clock(live.start_time) if live.start_time is not None else "now"
     text = f"attempt {live.number} runs on {live.place} since {since}"
-    rate, end = rate_of(live), end_time(live)
+    rate, end = rate_of(live), facts.end_time
     if rate:
         text += f" at {show_usd(rate)} an hour"
     if end is not None:

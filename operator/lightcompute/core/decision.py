@@ -42,10 +42,10 @@ class StopAttempt:
 
 @dataclass(frozen=True, kw_only=True)
 class RenewDeadline:
-    """Change the deadline of a live attempt: seconds from its start."""
+    """Change the deadline of a live attempt: seconds from its start, or None for no deadline any more."""
 
     attempt: int
-    deadline_seconds: int
+    deadline_seconds: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

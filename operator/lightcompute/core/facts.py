@@ -7,7 +7,7 @@ decided afterwards. All checks in `decide` start from here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lightcompute.api.reasons import FINISHED, Phase
 from lightcompute.api.status import Attempt, AttemptState, TrainingRunStatus
@@ -36,6 +36,9 @@ class Facts:
     status: TrainingRunStatus
     ended: Attempt | None = None
     reopened: bool = False
+    deadline_seconds: int | None = None
+    """How long the live attempt may run, as limit, price and ledger have it now. On record is the later of that and of what its place
+    may still keep."""
 
     @property
     def run(self) -> TrainingRun:
@@ -61,6 +64,14 @@ class Facts:
     def live(self) -> Attempt | None:
         """The attempt that is not confirmed gone; there is never more than one."""
         return self.newest if self.newest is not None and self.newest.is_live else None
+
+    @property
+    def end_time(self) -> datetime | None:
+        """Until when the live attempt may run; None while it has not started, or where no deadline is kept."""
+        live = self.live
+        if live is None or live.start_time is None or self.deadline_seconds is None:
+            return None
+        return live.start_time + timedelta(seconds=self.deadline_seconds)
 
     @property
     def child(self) -> Child | None:
@@ -91,12 +102,19 @@ def establish(snapshot: Snapshot) -> Facts:
         return Facts(snapshot=snapshot, status=report.told(status, snapshot), reopened=reopened)
     after = _seen(before, snapshot)
     status = revised(status, attempts=(*status.attempts[:-1], after))
-    status = _with_deadline(status, snapshot) if after.is_live else _with_end(status, snapshot)
+    deadline = None
+    if after.is_live:
+        deadline = _allowed(status, snapshot)
+        status = _with_deadline(status, snapshot, deadline)
+    else:
+        status = _with_end(status, snapshot)
     if after.start_time is not None:
         status = _with_first_start(status, after, snapshot.child(after.number))
     status = report.told(status, snapshot)
     ended = None if after.is_live else status.attempts[-1]
-    return Facts(snapshot=snapshot, status=status, ended=ended, reopened=reopened)
+    return Facts(
+        snapshot=snapshot, status=status, ended=ended, reopened=reopened, deadline_seconds=deadline
+    )
 
 
 def _is_reopened(run: TrainingRun) -> bool:
@@ -168,6 +186,8 @@ def _ended(attempt: Attempt, child: Child, snapshot: Snapshot) -> Attempt:
         attempt = opened(attempt, child.start_time or attempt.reserved_time)
     elif attempt.start_time is None and child.start_time is not None:
         attempt = opened(attempt, child.start_time)
+    if is_later(attempt.deadline_seconds, child.deadline_seconds):
+        attempt = revised(attempt, deadline_seconds=child.deadline_seconds)
     end = _end_of(attempt, child, snapshot)
     ending = judge(child, attempt, speaks_contract=snapshot.run.spec.speaks_contract, ended=end)
     attempt = closed(attempt, end)
@@ -195,16 +215,46 @@ def _end_of(attempt: Attempt, child: Child, snapshot: Snapshot) -> datetime:
     return end
 
 
-def _with_deadline(status: TrainingRunStatus, snapshot: Snapshot) -> TrainingRunStatus:
-    """The live attempt's deadline as limit, price and ledger have it now."""
+def _allowed(status: TrainingRunStatus, snapshot: Snapshot) -> int | None:
+    """The live attempt's deadline as limit, price and ledger have it now; the one on record, where moving it is not worth a request."""
     attempt = status.attempts[-1]
     new = renewed_deadline(snapshot.run, status, attempt, terms_of(snapshot))
-    if not worth_moving(attempt.deadline_seconds, new):
-        return status
-    changes: dict[str, object] = {"deadline_seconds": new}
-    if attempt.start_time is None and snapshot.child(attempt.number) is None:
-        changes["stop_after_seconds"] = stop_after(new)  # nobody has told a trainer yet
+    return new if worth_moving(attempt.deadline_seconds, new) else attempt.deadline_seconds
+
+
+def _with_deadline(
+    status: TrainingRunStatus, snapshot: Snapshot, deadline_seconds: int | None
+) -> TrainingRunStatus:
+    """With the deadline on record: a later one before its place is told, an earlier one once it is seen to be kept.
+
+    Until then the attempt may live for as long as it was let before, wherever nobody sees it.
+    """
+    attempt = status.attempts[-1]
+    child = snapshot.child(attempt.number)
+    changes: dict[str, object] = {}
+    if not _may_outlast(attempt, child, deadline_seconds):
+        changes["deadline_seconds"] = deadline_seconds
+    if (
+        attempt.start_time is None
+        and child is None
+        and deadline_seconds != attempt.deadline_seconds
+    ):
+        changes["stop_after_seconds"] = stop_after(deadline_seconds)  # nobody told a trainer yet
     return revised(status, attempts=(*status.attempts[:-1], revised(attempt, **changes)))
+
+
+def _may_outlast(attempt: Attempt, child: Child | None, deadline_seconds: int | None) -> bool:
+    """Whether the place may keep a later deadline than `deadline_seconds`, as far as is known."""
+    if not is_later(attempt.deadline_seconds, deadline_seconds):
+        return False
+    if child is None:
+        return True  # a request to start it may be on its way
+    return child.keeps_deadlines and is_later(child.deadline_seconds, deadline_seconds)
+
+
+def is_later(one: int | None, other: int | None) -> bool:
+    """Whether the deadline `one` is later than `other`; none at all is the latest."""
+    return other is not None and (one is None or one > other)
 
 
 def stop_after(deadline_seconds: int | None) -> int | None:

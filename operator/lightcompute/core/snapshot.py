@@ -48,6 +48,8 @@ class Child:
     signal: int | None = None
     stopping: bool = False
     """Whether it was asked to leave already."""
+    stopping_time: datetime | None = None
+    """When the last of its processes was asked; None where that is not known."""
     interruption: Reason | None = None
     """Who took its machine away, or of one that is alive wants it back: PREEMPTED, EVICTED or NODE_LOST; None where nobody did."""
     out_of_memory: bool | None = None
@@ -59,8 +61,8 @@ class Child:
     nothing is wrong, or that is not known."""
     waiting: str = ""
     """The same in the place's own words, the same ones from look to look while nothing changes; empty once they run."""
-    admitted_time: datetime | None = None
-    """When the queue before its place let its processes be made; None where it did not yet, or where there is no queue."""
+    asked_time: datetime | None = None
+    """When its place heard that its processes are wanted, or the queue before it let them be made; None where that is not known."""
     held_until: datetime | None = None
     """Of one that is not gone: by when it held its place no more, as its queue took it back; None while it may hold one."""
     began_time: datetime | None = None
@@ -68,7 +70,9 @@ class Child:
     heard_until: datetime | None = None
     """Up to when its log is known to be read; None where it was not read: what was not listened to is not called silent."""
     deadline_seconds: int | None = None
-    """Seconds from its start after which the place ends it by itself, as the place has it; None where no place keeps one."""
+    """Seconds from its start after which the place ends it by itself, as the place has it now; None where it has none."""
+    keeps_deadlines: bool = True
+    """Whether the place ends attempts at a deadline, and can be told of another."""
     progress: Progress | None = None
     termination: TerminationMessage | None = None
 

@@ -58,13 +58,16 @@ def await_stop(facts: Facts, attempt: Attempt, reason: Reason, why: str) -> Verd
     """The Stopping `attempt` is waited for; asked again where that is not seen to have been done, killed when it overstays."""
     grace = facts.terms.grace_seconds
     patience = facts.terms.overrun + timedelta(seconds=KILL_MARGIN_SECONDS)
-    kill_time = (attempt.stop_time or facts.now) + patience
     child = facts.child
+    # A place that was away heard of it later than it was recorded, and its trainer has all of its grace to save.
+    heard = child.stopping_time if child is not None else None
+    asked = attempt.stop_time or facts.now
+    kill_time = max(asked, heard or asked) + patience
     actions: tuple[Action, ...] = ()
-    if facts.now >= kill_time:
-        actions = (StopAttempt(attempt=attempt.number, grace_seconds=0),)
-    elif child is None or not child.stopping:
+    if child is None or not child.stopping:
         actions = (StopAttempt(attempt=attempt.number, grace_seconds=grace),)
+    elif facts.now >= kill_time:
+        actions = (StopAttempt(attempt=attempt.number, grace_seconds=0),)
     unseen = child is not None and child.state is ChildState.UNKNOWN
     soon = facts.now + timedelta(seconds=SOON_SECONDS)
     return Verdict(

@@ -110,9 +110,10 @@ def child_of(seen: Seen, heard: Heard, *, through_torchrun: bool, now: datetime)
         attempt=seen.attempt,
         state=ChildState.PENDING if seen.scheduled_time is None else ChildState.RUNNING,
         start_time=seen.scheduled_time,
-        admitted_time=seen.job.start_time if seen.job is not None and seen.job.queue else None,
+        asked_time=_asked_time(seen.job),
         began_time=seen.began_time,
         stopping=_is_stopping(seen),
+        stopping_time=_stopping_time(seen),
         deadline_seconds=deadline_of(seen),
         progress=heard.progress,
         # The first rank has nothing to tell before the last one is there: that is no silence.
@@ -183,13 +184,27 @@ def _missing(seen: Seen) -> int:
     return 0 if seen.job is None else max(0, seen.job.completions - len(ranks))
 
 
+def _asked_time(job: SeenJob | None) -> datetime | None:
+    """When the cluster heard of it; where a queue admits it, when that let it begin."""
+    if job is None:
+        return None
+    return job.start_time if job.queue else job.created_time
+
+
 def _is_stopping(seen: Seen) -> bool:
+    """Whether each of its pods was asked to leave; where it has none, whether none can come to be any more."""
     job = seen.job
     if job is not None and job.queue:
         return job.deleting  # whatever its queue asks of its pods
-    if job is not None and (job.suspended or job.deleting):
-        return True
-    return bool(seen.pods) and all(pod.deleting or pod.is_over for pod in seen.pods)
+    if seen.pods and not all(pod.is_over for pod in seen.pods):
+        return all(pod.deleting or pod.is_over for pod in seen.pods)
+    return bool(seen.pods) or (job is not None and (job.suspended or job.deleting))
+
+
+def _stopping_time(seen: Seen) -> datetime | None:
+    """When the last of its pods was asked, of those that are there."""
+    times = [pod.asked_time for pod in seen.pods if pod.asked_time is not None and not pod.is_over]
+    return max(times, default=None)
 
 
 def _waiting(seen: Seen) -> tuple[Reason | None, str]:

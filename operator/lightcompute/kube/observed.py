@@ -34,6 +34,7 @@ class SeenJob:
     name: str
     namespace: str
     owner: Owner
+    created_time: datetime | None
     deleting: bool
     suspended: bool
     """Whether it was asked to hold (`spec.suspend`)."""
@@ -119,6 +120,7 @@ def kept_job(document: Document) -> SeenJob:
         name=metadata["name"],
         namespace=metadata["namespace"],
         owner=_owner(metadata),
+        created_time=_time(metadata.get("creationTimestamp")),
         deleting="deletionTimestamp" in metadata,
         suspended=bool(spec.get("suspend")),
         holds="Suspended" in conditions,

@@ -7,6 +7,7 @@ only if it is what was seen.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 
 from lightcompute.api import labels
@@ -26,6 +27,8 @@ from lightcompute.kube.paths import CONFIG_MAPS, JOBS, PODS, SERVICES, Kind
 from lightcompute.kube.pools import Home, Pool
 from lightcompute.kube.settings import OperatorSettings
 
+CONTROLLER_SECONDS = 5.0
+"""So long the controller of a held Job has to ask its pods to leave, before we do."""
 KILL_GRACE_SECONDS = 1
 """Zero would only strike the pod from the API server's list, and leave it running where its node cannot be reached."""
 
@@ -44,6 +47,8 @@ class Performer:
         self._settings = settings
         self._family = family
         self._home = home
+        self._asked_at: dict[tuple[str, int], float] = {}
+        """When Jobs were held by us."""
 
     async def start(self, run: TrainingRun, start: StartAttempt, pool: Pool) -> None:
         """Creates the attempt's children on the nodes of `pool`, or finds that they exist. The run is held by our finalizer before.
@@ -61,31 +66,40 @@ class Performer:
             self._family.job_changed(None, kept_job(job))
 
     async def stop(self, run: TrainingRun, attempt: int, grace_seconds: int) -> None:
-        """Holds the Job, whose controller then asks its pods to leave; none can come to be after that."""
+        """Holds the Job, whose controller then asks its pods to leave; none can come to be after that.
+
+        Pods are asked by us where there is no Job (it was never created, or somebody deleted it), and where its controller did not.
+        """
         path = JOBS.named(self._home.namespace_of(run), name_of(run, attempt, TRAINER))
-        # Where there is none, it was never created or was deleted by somebody: then its pods are asked themselves.
+        job = self._job(run, attempt)
+        held = job is not None and (job.suspended or job.deleting) and not job.queue
         if self._has_a_queue(run, attempt):
             # Kueue would let it go on. One that is being deleted makes no pods, and stays until the last of them is gone.
             await self._client.delete(path, propagation="Foreground")
-        else:
+        elif not held:
             with suppress(NotFound):
                 await self._client.patch(path, {"spec": {"suspend": True}})
-        if grace_seconds == 0 or not self._has_job(run, attempt):
+        asked_at = self._asked_at.setdefault((run.metadata.uid, attempt), time.monotonic())
+        ignored = held and time.monotonic() - asked_at >= CONTROLLER_SECONDS
+        if grace_seconds == 0 or job is None or ignored:
             await self._delete_pods(run, attempt, grace_seconds or KILL_GRACE_SECONDS)
 
-    async def renew(self, run: TrainingRun, attempt: int, deadline_seconds: int) -> None:
+    async def renew(self, run: TrainingRun, attempt: int, deadline_seconds: int | None) -> None:
         """Moves the Job's own deadline, which counts from the Job's start and not from the attempt's."""
         path = JOBS.named(self._home.namespace_of(run), name_of(run, attempt, TRAINER))
         recorded = next((each for each in run.status.attempts if each.number == attempt), None)
         job = self._job(run, attempt)
         if job is None or recorded is None:
             raise TemporaryFault(f"the Job of attempt {attempt} of {run.label} cannot be seen")
-        seconds = deadline_seconds + late_seconds(job, recorded.start_time)
-        await self._client.patch(path, {"spec": {"activeDeadlineSeconds": max(1, seconds)}})
+        seconds = None
+        if deadline_seconds is not None:
+            seconds = max(1, deadline_seconds + late_seconds(job, recorded.start_time))
+        await self._client.patch(path, {"spec": {"activeDeadlineSeconds": seconds}})
 
     async def release(self, run: TrainingRun, attempt: int) -> None:
         """Removes what is left of an attempt that is gone. The Job goes last, since it is what the rest is found by."""
         namespace = self._home.namespace_of(run)
+        self._asked_at.pop((run.metadata.uid, attempt), None)
         if run.spec.training is not None:
             await self._client.delete(CONFIG_MAPS.named(namespace, name_of(run, attempt, ORDER)))
         if run.spec.trainer.num_nodes > 1:
@@ -135,6 +149,3 @@ class Performer:
         if job is not None:
             return bool(job.queue)
         return any(each.queue_name for each in run.status.attempts if each.number == attempt)
-
-    def _has_job(self, run: TrainingRun, attempt: int) -> bool:
-        return self._job(run, attempt) is not None

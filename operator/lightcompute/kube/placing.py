@@ -23,6 +23,7 @@ from lightcompute.core.snapshot import Snapshot, Standing
 from lightcompute.kube.atlas import Atlas
 from lightcompute.kube.holds import Hold, Holds, hold_of
 from lightcompute.kube.pools import Pool
+from lightcompute.kube.seekers import Opened, Seekers
 from lightcompute.kube.stock import Count
 from lightcompute.kube.worker_cluster import WorkerCluster
 
@@ -53,6 +54,7 @@ class Placing:
         self._plan: Plan | None = None
         self._planned_at = 0.0
         self._stale = True
+        self._seekers = Seekers()
         self._counts: dict[str, tuple[Count, ...]] = {}
         self._stock_outs: dict[Place, StockOut] = {}
         atlas.changed = self._changed
@@ -89,6 +91,7 @@ class Placing:
     def gone(self, run_uid: str) -> None:
         """The run does not exist any more."""
         self._holds.put(run_uid, None)
+        self._seekers.forget(run_uid)
         self._leave(run_uid)
 
     def looked_over(self, snapshot: Snapshot, missing: Mapping[str, str]) -> Snapshot:
@@ -101,6 +104,7 @@ class Placing:
             for stall in self._stalls(now)
         )
         free = replace(snapshot, offers=offers_of(run, stalls, now=now))
+        self._seekers.note(free)
         waiting = waiting_of(free, stalls)
         if waiting is None:
             self._leave(run.metadata.uid)
@@ -113,7 +117,11 @@ class Placing:
         """Wakes those who could be served, as often as the line changes."""
         while True:
             await asyncio.sleep(PLAN_SECONDS)
-            if self._stale and len(self._line):
+            if not self._stale:
+                continue
+            for uid in self._seekers.told(self._opened()):
+                self._wake(uid)
+            if len(self._line):
                 before = {} if self._plan is None else self._plan.turns
                 after = self._planned().turns
                 for uid, turn in after.items():
@@ -175,10 +183,18 @@ class Placing:
             stall for worker in self._atlas.workers for stall in self._stalls_of(worker, now)
         )
 
+    def _opened(self) -> dict[str, Opened]:
+        return {
+            worker.name: Opened(
+                generation=worker.cluster.metadata.generation,
+                nodes=sum(_nodes(count.whole) for count in self._counted(worker)),
+            )
+            for worker in self._atlas.workers
+            if self._shut(worker) is None and self._counted(worker)
+        }
+
     def _stalls_of(self, worker: WorkerCluster, now: datetime) -> tuple[Stall, ...]:
-        counts = self._counts.get(worker.name)
-        if counts is None:
-            counts = self._counts[worker.name] = self._atlas.counts(worker)
+        counts = self._counted(worker)
         shut = self._shut(worker)
         if shut is None and not counts:
             shut = Reason.CLUSTER_UNREACHABLE, "its nodes are not known yet"
@@ -197,6 +213,12 @@ class Placing:
             )
             for pool, count in zip(worker.pools, padded, strict=True)
         )
+
+    def _counted(self, worker: WorkerCluster) -> tuple[Count, ...]:
+        counts = self._counts.get(worker.name)
+        if counts is None:
+            counts = self._counts[worker.name] = self._atlas.counts(worker)
+        return counts
 
     def _shut(self, worker: WorkerCluster) -> tuple[Reason, str] | None:
         fault = self._atlas.fault_of(worker.name)
@@ -222,6 +244,10 @@ class Placing:
             label=run.label, need=need, time=time_, until=time_ + STOCK_OUT
         )
         self._stale = True
+
+
+def _nodes(room: Room) -> int:
+    return room.growth + sum(count for _, count in room.nodes)
 
 
 def _granted(turns: Mapping[str, Turn], uid: str) -> Place | None:

@@ -106,6 +106,7 @@ class WorkerCluster:
         self.site: Site | None = own if cluster.spec.connection.in_cluster else None
         self.stock: Stock | None = None
         self.reach = Reach()
+        self._begun_at = time.monotonic()
         self._answered_at: float | None = None
         self._trouble: Unusable | None = None
         """What the last probe failed by; None when it did not."""
@@ -128,8 +129,11 @@ class WorkerCluster:
 
     @property
     def is_suspect(self) -> bool:
-        """Whether it does not answer at this moment, and did a short while ago."""
-        return self.reach.answers and self._trouble is not None
+        """Whether it does not answer at this moment, and did a short while ago, or began to be asked no longer ago than that."""
+        if self.reach.answers:
+            return self._trouble is not None
+        unknown = self._answered_at is None or self.reach.reason is Reason.CLUSTER_SYNCING
+        return unknown and time.monotonic() - self._begun_at < UNREACHABLE_SECONDS
 
     def pool(self, name: str) -> Pool | None:
         """The pool `name`."""
@@ -153,7 +157,7 @@ class WorkerCluster:
     async def run(self) -> None:
         """Connects, watches and probes, for ever. Begun anew it knows nothing of before but which cluster it is."""
         self._digest = ""
-        self._answered_at, self._rights_at = None, 0.0
+        self._begun_at, self._answered_at, self._rights_at = time.monotonic(), None, 0.0
         self.reach = Reach()
         with TemporaryDirectory(prefix="lightcompute-") as folder:
             client = await self._connected(Path(folder))
@@ -332,6 +336,8 @@ class WorkerCluster:
         return bool((review.get("status") or {}).get("allowed"))
 
     def _judge(self, trouble: Unusable | None) -> None:
+        if (trouble is None) != (self._trouble is None):
+            self._changed()  # what is free there is offered no more, or again
         self._trouble = trouble
         now = time.monotonic()
         before = self.reach

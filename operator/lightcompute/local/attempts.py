@@ -108,6 +108,7 @@ class AttemptProcesses:
     def _gone(self, ended: Exit, through_torchrun: bool) -> Child:
         termination = self._termination()
         code = ended.exit_code
+        terms = records.read_terms(self.folder) or Terms()
         if through_torchrun and code is not None and termination is not None:
             code = termination.exit_code
         return Child(
@@ -119,6 +120,7 @@ class AttemptProcesses:
             signal=ended.signal,
             interruption=Reason.PREEMPTED if ended.stopped_because == MACHINE else None,
             cause=ended.message if _tells_more(ended) else "",
+            deadline_seconds=terms.deadline_seconds,
             progress=self.progress(),
             heard_until=self._heard_until,
             termination=termination,
@@ -197,8 +199,8 @@ class AttemptProcesses:
         shorter = min(grace_seconds, known.grace_seconds) if known.stop else grace_seconds
         self._change(known, replace(known, stop=True, grace_seconds=shorter))
 
-    def renew_deadline(self, seconds: int) -> None:
-        """Changes the deadline, counted from the start."""
+    def renew_deadline(self, seconds: int | None) -> None:
+        """Changes the deadline, counted from the start; None takes it away."""
         known = records.read_terms(self.folder)
         if known is not None:
             self._change(known, replace(known, deadline_seconds=seconds))

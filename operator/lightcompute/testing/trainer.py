@@ -105,6 +105,8 @@ class SimulatedAttempt:
 
     order: StartAttempt
     script: Script
+    asked_time: datetime
+    """When its place heard of it."""
     start_time: datetime
     """From when it holds its place; NEVER while it does not."""
     first_step: int
@@ -172,8 +174,10 @@ class SimulatedAttempt:
 
     def _end_before_it_began(self) -> End:
         times = [time for time in (self.stop_time, self.kill_time) if time is not None]
-        if self.deadline_seconds is not None and self.start_time != NEVER:
-            times.append(self.start_time + timedelta(seconds=self.deadline_seconds))
+        if self.deadline_seconds is not None:
+            # As the deadline of a Job counts before any of its pods has a node.
+            start = self.asked_time if self.start_time == NEVER else self.start_time
+            times.append(start + timedelta(seconds=self.deadline_seconds))
         time = min(times) + timedelta(seconds=_REMOVAL_SECONDS) if times else NEVER
         return End(time=time, vanished=True)
 

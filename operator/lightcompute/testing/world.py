@@ -41,6 +41,8 @@ class Trouble(Enum):
 
     CRASH_BEFORE = auto()
     CRASH_AFTER = auto()
+    CUT_OFF = auto()
+    """The place cannot be reached from now on, for `World.cut_seconds`."""
     REQUEST_LOST = auto()
     RESPONSE_LOST = auto()
 
@@ -63,6 +65,9 @@ class World:
     """How long whoever drives the loop reads logs after its start before it knows them."""
     read_from: datetime = NOON
     reachable: bool = True
+    cut_seconds: float = 0
+    """How long it cannot be reached after a Trouble.CUT_OFF."""
+    cut_until: datetime = NOON
     faults: tuple[str, ...] = ()
     results: Results | None = None
     troubles: dict[int, Trouble] = field(default_factory=dict)
@@ -129,7 +134,7 @@ class World:
             children=tuple(
                 self._child(attempt) for attempt in self.attempts.values() if not attempt.released
             ),
-            offers=self.offers if self.reachable else self._unavailable(),
+            offers=self.offers if self._is_reachable else self._unavailable(),
             checkpoints=self._checkpoints(),
             results=self.results,
             faults=self.faults,
@@ -158,7 +163,7 @@ class World:
         """Any number of times with the effect of one."""
         trouble = self._call()
         self._before(trouble)
-        if not self.reachable and not isinstance(action, DeleteRun | LetGo):
+        if not self._is_reachable and not isinstance(action, DeleteRun | LetGo):
             raise TemporaryFault("the place cannot be reached")
         match action:
             case StartAttempt():
@@ -174,8 +179,8 @@ class World:
                 self.attempts[number].released = True
             case DeleteRun():
                 self.delete()
-            case LetGo():
-                assert not self.live_attempts(), "let go while alive"
+            case LetGo(owed_attempt=owed):
+                assert set(self.live_attempts()) <= {owed}, "let go while alive"
                 self.gone = True
         self._after(trouble)
 
@@ -200,9 +205,14 @@ class World:
             time
             for attempt in self.attempts.values()
             for time in (attempt.start_time, attempt.end().time)
-            if time > self.now and time.year < 9999
         ]
-        return min(times, default=None)
+        times.append(self.cut_until)
+        ahead = (time for time in times if time > self.now and time.year < 9999)
+        return min(ahead, default=None)
+
+    @property
+    def _is_reachable(self) -> bool:
+        return self.reachable and self.now >= self.cut_until
 
     def _true_cost(self, attempt: SimulatedAttempt) -> Fraction:
         place = str(attempt.order.place)
@@ -220,14 +230,17 @@ class World:
 
     def _child(self, attempt: SimulatedAttempt) -> Child:
         number, end = attempt.order.attempt, attempt.end()
-        if not self.reachable:
+        if not self._is_reachable:
             return Child(attempt=number, state=ChildState.UNKNOWN)
         deadline = attempt.deadline_seconds if self.keeps_deadlines else None
         is_read = self.now >= self.read_from
         common: dict[str, Any] = {
             "attempt": number,
             "stopping": attempt.stop_time is not None,
+            "stopping_time": attempt.stop_time,
+            "asked_time": attempt.asked_time,
             "deadline_seconds": deadline,
+            "keeps_deadlines": self.keeps_deadlines,
             "progress": attempt.progress(self.now) if is_read else None,
             "heard_until": self.now if is_read and attempt.obstacle is None else None,
             "start_time": attempt.start_time if attempt.start_time <= self.now else None,
@@ -276,6 +289,7 @@ class World:
         self.attempts[order.attempt] = SimulatedAttempt(
             order=order,
             script=self.script,
+            asked_time=self.now,
             start_time=self.now + timedelta(seconds=self.script.start_seconds)
             if self.obstacle is None or self.obstacle.takes_in
             else NEVER,
@@ -307,6 +321,8 @@ class World:
     def _before(self, trouble: Trouble | None) -> None:
         if trouble is Trouble.CRASH_BEFORE:
             raise SimulatedCrash
+        if trouble is Trouble.CUT_OFF:
+            self.cut_until = self.now + timedelta(seconds=self.cut_seconds)
         if trouble is Trouble.REQUEST_LOST:
             raise TemporaryFault("the request was lost")
 

@@ -104,3 +104,29 @@ def a_trainer_that_falls_silent_is_stopped_and_started_again(space: Space) -> No
     status = run.in_phase("Succeeded")
     assert ends(status) == [("Hang", True), ("Completed", False)]
     run.told("Hang")
+
+
+@scenario
+def a_cap_that_comes_while_it_runs_is_kept_by_its_job_and_one_that_goes_is_not(
+    space: Space,
+) -> None:
+    run = space.submit("late-cap", ENDLESS)
+    run.in_phase("Running")
+
+    def deadline() -> int | None:
+        [job] = run.jobs
+        seconds: int | None = job["spec"].get("activeDeadlineSeconds")
+        return seconds
+
+    def told() -> int | None:
+        seconds: int | None = run.status["attempts"][0].get("deadlineSeconds")
+        return seconds
+
+    assert deadline() is None
+    run.edit(budget={"limitUSD": "1.00"})
+    space.watch.until(lambda: deadline() is not None and told() is not None, run.told_in_full, 60)
+    assert abs((deadline() or 0) - (told() or 0)) <= 5
+    run.edit(budget=None)
+    space.watch.until(lambda: deadline() is None and told() is None, run.told_in_full, 60)
+    run.delete()
+    run.gone()

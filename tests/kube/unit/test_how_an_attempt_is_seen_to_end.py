@@ -117,7 +117,9 @@ def test_a_deleted_job_leaves_pods_that_are_alive() -> None:
     child = child_seen(RAN)
     assert child.state is ChildState.RUNNING
     assert not child.stopping
-    assert child_seen(RAN, job=a_job().started().deleted()).stopping
+    job = a_job().started().deleted()
+    assert not child_seen(RAN, job=job).stopping, "whoever deletes pods did not yet"
+    assert child_seen(RAN.deleted(), job=job).stopping
 
 
 def test_a_deleted_job_whose_pods_went_too_has_vanished() -> None:

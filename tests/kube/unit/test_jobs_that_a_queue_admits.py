@@ -17,7 +17,7 @@ def test_a_job_that_its_queue_has_not_admitted_waits_and_is_not_gone() -> None:
     child = child_seen(job=HELD)
     assert (child.state, child.waiting_reason) == (ChildState.PENDING, Reason.NOT_ADMITTED)
     assert child.waiting == "the queue team of Kueue has not admitted it yet"
-    assert (child.admitted_time, child.stopping, child.interruption) == (None, False, None)
+    assert (child.asked_time, child.stopping, child.interruption) == (None, False, None)
 
 
 def test_the_same_job_without_a_queue_would_be_gone() -> None:
@@ -26,7 +26,7 @@ def test_the_same_job_without_a_queue_would_be_gone() -> None:
 
 def test_an_admitted_job_is_asked_for_from_its_admission() -> None:
     child = child_seen(job=ADMITTED)
-    assert (child.state, child.admitted_time) == (ChildState.PENDING, at(40))
+    assert (child.state, child.asked_time) == (ChildState.PENDING, at(40))
     assert child.waiting_reason is None
     assert child_seen(RAN, job=ADMITTED).state is ChildState.RUNNING
 

@@ -20,6 +20,7 @@ _OF_COST = (
     "tests/core/test_deadlines_keep_the_cap.py",
     "tests/core/test_checks_of_decide.py",
 )
+_OF_UNSEEN = ("tests/core/test_what_cannot_be_seen_is_not_taken_for_gone.py",)
 _OF_ESTIMATES = ("tests/core/test_estimates.py",)
 
 OF_DECISIONS: tuple[Mutant, ...] = (
@@ -162,8 +163,8 @@ OF_DECISIONS: tuple[Mutant, ...] = (
     Mutant(
         name="the-deadline-has-no-timer",
         file=_LIVE,
-        old="times = (end_time(live), _next_listening(facts), ",
-        new="times = (None, _next_listening(facts), ",
+        old="        facts.end_time,\n        _next_listening(facts),\n",
+        new="        _next_listening(facts),\n",
         breaks="A deadline is noticed up to a minute late where the place keeps none.",
         tests=_OF_DEADLINES,
     ),
@@ -178,24 +179,24 @@ OF_DECISIONS: tuple[Mutant, ...] = (
     Mutant(
         name="an-attempt-that-may-not-run-is-started",
         file=_LIVE,
-        old="unstarted = live.start_time is None and live.deadline_seconds == 0",
+        old="unstarted = live.start_time is None and facts.deadline_seconds == 0",
         new="unstarted = False",
         breaks="A cap that was lowered before the start buys a second of every GPU.",
         tests=_OF_DEADLINES,
     ),
     Mutant(
         name="renewal-is-skipped",
-        file=_LIVE,
-        old="        actions = (RenewDeadline(attempt=live.number, deadline_seconds=live.deadline_seconds),)\n",
-        new="        pass\n",
+        file=_BEGIN,
+        old="    return (RenewDeadline(attempt=live.number, deadline_seconds=facts.deadline_seconds),)\n",
+        new="    return ()\n",
         breaks="A new deadline is in the status, and the old one at the place.",
         tests=_OF_DEADLINES,
     ),
     Mutant(
         name="only-later-deadlines-are-renewed",
-        file=_LIVE,
-        old="    if kept is not None and live.deadline_seconds not in {None, kept}:\n",
-        new="    if kept is not None and kept < (live.deadline_seconds or 0):\n",
+        file=_BEGIN,
+        old="child.deadline_seconds == facts.deadline_seconds:",
+        new="(child.deadline_seconds or 0) >= (facts.deadline_seconds or 0):",
         breaks="A cap that was lowered is not kept by the place.",
         tests=_OF_DEADLINES,
     ),
@@ -248,6 +249,22 @@ OF_DECISIONS: tuple[Mutant, ...] = (
         tests=_OF_CHECKS,
     ),
     Mutant(
+        name="grace-begins-with-the-record",
+        file="operator/lightcompute/core/verdict.py",
+        old="kill_time = max(asked, heard or asked) + patience",
+        new="kill_time = asked + patience",
+        breaks="A trainer at a place that was away is killed before it has saved, and an interval that was paid for is lost.",
+        tests=_OF_UNSEEN,
+    ),
+    Mutant(
+        name="patience-begins-with-the-record",
+        file=_BEGIN,
+        old="    return asked or live.reserved_time\n",
+        new="    return live.reserved_time\n",
+        breaks="A place that was away is given up as soon as it is back.",
+        tests=_OF_UNSEEN,
+    ),
+    Mutant(
         name="the-budget-is-not-checked",
         file=_DECIDE,
         old="    checks_live.the_budget_stops_the_attempt,\n",
@@ -279,7 +296,7 @@ OF_DECISIONS: tuple[Mutant, ...] = (
     Mutant(
         name="begun-again-without-a-deadline",
         file=_BEGIN,
-        old="        deadline_seconds=live.deadline_seconds,\n",
+        old="        deadline_seconds=facts.deadline_seconds,\n",
         new="        deadline_seconds=None,\n",
         breaks="After a crash of the operator an attempt is started that nothing ends.",
         tests=_OF_DEADLINES,

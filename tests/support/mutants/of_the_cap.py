@@ -11,6 +11,7 @@ _OF_BUDGET = (
     "tests/core/test_ledger_and_budget.py",
     "tests/core/test_from_when_to_when_an_attempt_is_charged.py",
 )
+_OF_UNSEEN = ("tests/core/test_what_cannot_be_seen_is_not_taken_for_gone.py",)
 
 OF_THE_CAP: tuple[Mutant, ...] = (
     Mutant(
@@ -225,10 +226,34 @@ OF_THE_CAP: tuple[Mutant, ...] = (
         tests=_OF_BUDGET,
     ),
     Mutant(
+        name="an-earlier-deadline-is-on-record-before-it-is-kept",
+        file=_FACTS,
+        old="if not _may_outlast(attempt, child, deadline_seconds):",
+        new="if attempt.number > 0:",
+        breaks="An attempt that cannot be seen is taken for over while its place lets it live, and another one is started.",
+        tests=_OF_UNSEEN,
+    ),
+    Mutant(
+        name="what-is-on-its-way-has-the-new-deadline",
+        file=_FACTS,
+        old="        return True  # a request to start it may be on its way\n",
+        new="        return False\n",
+        breaks="An attempt that cannot be seen is taken for over while its place lets it live, and another one is started.",
+        tests=_OF_UNSEEN,
+    ),
+    Mutant(
+        name="the-deadline-that-ended-it-is-not-known",
+        file=_FACTS,
+        old="    if is_later(attempt.deadline_seconds, child.deadline_seconds):\n",
+        new="    if attempt.number == 0:\n",
+        breaks="An attempt that its place ended in time counts as a failure.",
+        tests=_OF_UNSEEN,
+    ),
+    Mutant(
         name="a-deadline-that-moved-before-the-start-is-not-told",
         file=_FACTS,
-        old="if attempt.start_time is None and snapshot.child(attempt.number) is None:",
-        new="if attempt.number == 0:",
+        old='changes["stop_after_seconds"] = stop_after(deadline_seconds)',
+        new="pass",
         breaks="A cap that was lowered before the start ends the trainer before it has saved.",
         tests=_OF_BUDGET,
     ),

@@ -154,8 +154,8 @@ OF_WORLDS: tuple[Mutant, ...] = (
     Mutant(
         name="renewed-as-if-a-job-started-with-its-pods",
         file=_PERFORMING,
-        old="seconds = deadline_seconds + late_seconds(job, recorded.start_time)",
-        new="seconds = deadline_seconds",
+        old="max(1, deadline_seconds + late_seconds(job, recorded.start_time))",
+        new="max(1, deadline_seconds)",
         breaks="A Job that waited for a node ends its pods too early.",
         tests=_OF_DEADLINES,
     ),
@@ -178,8 +178,8 @@ OF_WORLDS: tuple[Mutant, ...] = (
     Mutant(
         name="a-deadline-that-is-over-is-refused",
         file=_PERFORMING,
-        old='{"spec": {"activeDeadlineSeconds": max(1, seconds)}}',
-        new='{"spec": {"activeDeadlineSeconds": seconds}}',
+        old="max(1, deadline_seconds + late",
+        new="(deadline_seconds + late",
         breaks="The server refuses the end of an attempt whose cap was lowered below what is spent.",
         tests=_OF_DEADLINES,
     ),

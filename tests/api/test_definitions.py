@@ -114,7 +114,7 @@ def test_a_list_or_text_that_may_not_be_empty_may_not_be_so_for_the_server(
     names = {
         key
         for model in models
-        for key, field in model["properties"].items()
+        for key, field in model.get("properties", {}).items()
         for part in (field, *field.get("anyOf", ()))
         if {"minItems", "minLength"} & set(part)
     }

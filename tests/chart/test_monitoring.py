@@ -28,7 +28,7 @@ _SUFFIXES = {
 def exported() -> set[str]:
     """Names that the operator exports, from where they are made."""
     names: set[str] = set()
-    for name in ("metrics", "process", "cluster_gauges"):
+    for name in ("metrics", "process", "cluster_gauges", "money_gauges"):
         text = (PACKAGES["lightcompute"] / f"kube/{name}.py").read_text(encoding="utf-8")
         for kind, metric in _MADE.findall(text):
             names |= {metric + suffix for suffix in _SUFFIXES[kind]}

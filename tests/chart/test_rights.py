@@ -18,6 +18,8 @@ OPERATOR: Rights = {
     "lightcompute.dev/trainingruns": {"get", "list", "watch", "patch", "delete"},
     "lightcompute.dev/trainingruns/status": {"update"},
     "lightcompute.dev/trainingruns/finalizers": {"update"},
+    "lightcompute.dev/trainingbudgets": {"get", "list", "watch"},
+    "lightcompute.dev/trainingbudgets/status": {"update"},
     "batch/jobs": {"get", "list", "watch", "create", "patch", "delete"},
     "/pods": {"list", "watch", "delete"},
     "/pods/log": {"get"},
@@ -114,7 +116,7 @@ def test_with_namespaces_named_it_may_do_so_in_them_alone(helm: Helm) -> None:
     assert of_kind(made, "ClusterRoleBinding") == ()
     # What is left over the cluster gives rights to people, by the cluster's own roles, and is bound to nobody.
     assert all(
-        "rbac.authorization.k8s.io/aggregate-to-edit" in each["metadata"]["labels"]
+        "rbac.authorization.k8s.io/aggregate-to-admin" in each["metadata"]["labels"]
         for each in of_kind(made, "ClusterRole")
     )
 
@@ -170,7 +172,9 @@ def test_the_lease_that_may_be_written_is_the_one_that_the_operator_is_told_of(h
     assert rights(role) == {"coordination.k8s.io/leases": {"create", "get", "update"}}
 
 
-def test_who_may_view_sees_runs_and_who_may_edit_orders_them(helm: Helm) -> None:
+def test_who_may_view_sees_runs_who_may_edit_orders_them_and_administrators_say_what_they_may_cost(
+    helm: Helm,
+) -> None:
     made = helm.render()
     view = the(made, "ClusterRole", f"{NAMESPACE}:lightcompute:view")
     edit = the(made, "ClusterRole", f"{NAMESPACE}:lightcompute:edit")
@@ -179,13 +183,17 @@ def test_who_may_view_sees_runs_and_who_may_edit_orders_them(helm: Helm) -> None
     assert rights(view) == {
         "lightcompute.dev/trainingruns": read,
         "lightcompute.dev/trainingruns/status": read,
+        "lightcompute.dev/trainingbudgets": read,
+        "lightcompute.dev/trainingbudgets/status": read,
     }
     # The status is the ledger: nobody but the operator writes it.
-    assert rights(edit) == {
-        "lightcompute.dev/trainingruns": {"create", "update", "patch", "delete", "deletecollection"}
-    }
+    write = {"create", "update", "patch", "delete", "deletecollection"}
+    assert rights(edit) == {"lightcompute.dev/trainingruns": write}
+    admin = the(made, "ClusterRole", f"{NAMESPACE}:lightcompute:admin")
+    assert rights(admin) == {"lightcompute.dev/trainingbudgets": write}
     assert _aggregates(view) == {"view", "edit", "admin"}
     assert _aggregates(edit) == {"edit", "admin"}
+    assert _aggregates(admin) == {"admin"}
 
 
 def test_without_roles_of_the_chart_there_are_none(helm: Helm) -> None:

@@ -9,6 +9,13 @@
 - apiGroups: [lightcompute.dev]
   resources: [trainingruns/status]
   verbs: [update]
+# What runs may cost together is read, and what they cost is told and remembered.
+- apiGroups: [lightcompute.dev]
+  resources: [trainingbudgets]
+  verbs: [get, list, watch]
+- apiGroups: [lightcompute.dev]
+  resources: [trainingbudgets/status]
+  verbs: [update]
 # Clusters that check it ask this of whoever makes an object that keeps its owner from being deleted before it.
 - apiGroups: [lightcompute.dev]
   resources: [trainingruns/finalizers]

@@ -1,6 +1,6 @@
 """The resources as people write and read them: forms, bounds, words. It decides nothing and touches nothing.
 
-A run on a laptop and a run on a cluster use the same document; `read` reads it from a file, and that of a TrainingCluster too. `reasons`
+A run on a laptop and a run on a cluster use the same document; `read` reads it from a file, and those of a TrainingCluster and a TrainingBudget too. `reasons`
 holds every word that a status can say, each with its sentence.
 """
 
@@ -14,6 +14,7 @@ from lightcompute.api.read import (
 from lightcompute.api.reasons import ConditionType, Phase, Reason
 from lightcompute.api.spec import TrainingRunSpec
 from lightcompute.api.status import TrainingRunStatus
+from lightcompute.api.training_budget import TrainingBudget
 from lightcompute.api.training_cluster import TrainingCluster
 from lightcompute.api.training_run import Metadata, TrainingRun
 
@@ -24,6 +25,7 @@ __all__ = [
     "MicroUSD",
     "Phase",
     "Reason",
+    "TrainingBudget",
     "TrainingCluster",
     "TrainingRun",
     "TrainingRunSpec",

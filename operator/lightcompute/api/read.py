@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from lightcompute.api.training_budget import TrainingBudget
 from lightcompute.api.training_cluster import TrainingCluster
 from lightcompute.api.training_run import TrainingRun
 from runcontract.document import parse_model, read_document
@@ -13,9 +14,12 @@ from runcontract.faults import ConfigurationFault, Fault, shortened
 from runcontract.overrides import with_overrides
 
 _TOP = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
-_MODELS: Final[dict[str, type[TrainingRun | TrainingCluster]]] = {
+Resource = TrainingRun | TrainingCluster | TrainingBudget
+"""What a file may hold."""
+_MODELS: Final[dict[str, type[Resource]]] = {
     "TrainingRun": TrainingRun,
     "TrainingCluster": TrainingCluster,
+    "TrainingBudget": TrainingBudget,
 }
 
 
@@ -30,7 +34,7 @@ def read_training_run(path: Path, assignments: Iterable[str] = ()) -> TrainingRu
     return parse_training_run(_read(path, assignments))
 
 
-def read_resource(path: Path, assignments: Iterable[str] = ()) -> TrainingRun | TrainingCluster:
+def read_resource(path: Path, assignments: Iterable[str] = ()) -> Resource:
     """What is in the file at `path`, by its `kind`, in the same way."""
     return parse_resource(_read(path, assignments))
 
@@ -40,7 +44,7 @@ def parse_training_run(document: dict[str, Any]) -> TrainingRun:
     return parse_model(TrainingRun, document)
 
 
-def parse_resource(document: dict[str, Any]) -> TrainingRun | TrainingCluster:
+def parse_resource(document: dict[str, Any]) -> Resource:
     """`document` as what its `kind` says, a run where it has none; strictly. Raises `ConfigurationFault` with every fault."""
     kind = document.get("kind", "TrainingRun")
     model = _MODELS.get(kind) if isinstance(kind, str) else None

@@ -76,6 +76,12 @@ class ClusterConditionType(_Word):
     POOLS_MATCH = "PoolsMatch", "Does each pool have nodes, and each node one pool?"  # fmt: skip
 
 
+class BudgetConditionType(_Word):
+    """The questions that the status of a TrainingBudget answers."""
+
+    ACCEPTED = "Accepted", "Can the budget be kept as written?"
+
+
 class Reason(_Word):
     """Why: the CamelCase word in conditions, attempts, candidates and events."""
 
@@ -287,6 +293,20 @@ class Reason(_Word):
     BUDGET_EXHAUSTED = (
         "BudgetExhausted",
         "The cap is reached but for the reserve. Raise budget.limitUSD to go on from the last checkpoint.",
+    )
+
+    WAITING_FOR_BUDGET = (
+        "WaitingForBudget",
+        "A TrainingBudget of the namespace has no room for what the run reserves before it starts. It starts when there is: when others end, the next period begins, or the limit is raised.",
+    )
+    TRAINING_BUDGET_EXHAUSTED = (
+        "TrainingBudgetExhausted",
+        "A TrainingBudget of the namespace lets the attempt go on no longer; it was asked to save and leave.",
+    )
+    BUDGET_ACCEPTED = "BudgetAccepted", "The TrainingBudget is kept as written."
+    BUDGET_REFUSED = (
+        "BudgetRefused",
+        "The TrainingBudget has a fault that its schema cannot tell, such as an unknown time zone. Runs that draw from it do not start until it is mended as the message says.",
     )
 
     # Clusters

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from lightcompute.api.money import USD
 from lightcompute.api.reasons import ConditionType, Phase
@@ -20,6 +20,7 @@ from runcontract.results import KeptCheckpoint, TargetVerdict
 
 MAX_ATTEMPTS = 20
 MAX_CHARGES = 16
+MAX_BUDGETS = 16
 MAX_CANDIDATES = 64
 MAX_CHECKPOINTS = 32
 MAX_METRICS = 32
@@ -121,6 +122,13 @@ class Attempt(ReportModel):
     )
     stop_after_seconds: int | None = Field(
         default=None, ge=0, description="What the trainer was told: leave after so many seconds."
+    )
+    reserved_usd: USD | None = Field(
+        default=None,
+        description="What it reserved in the TrainingBudgets that it draws from; none where it draws from none.",
+    )
+    budgets: tuple[Annotated[str, StringConstraints(max_length=63)], ...] = Field(
+        default=(), max_length=MAX_BUDGETS, description="TrainingBudgets that it was reserved in."
     )
     queue_name: str | None = Field(
         default=None,

@@ -6,12 +6,14 @@ Synchronous outside, as commands are; every call is one visit of an event loop t
 from __future__ import annotations
 
 import asyncio
+import json
 import shlex
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
+from lightcompute.api import TrainingBudget
 from lightcompute.cli.cluster_pools import pool_rows
 from lightcompute.cli.cluster_run import ClusterRun
 from lightcompute.cli.target import FileOrder, Listed, PoolRow, Sight, Whereabouts
@@ -61,6 +63,15 @@ class ClusterTarget:
     def pools(self) -> tuple[PoolRow, ...]:
         """Of all TrainingClusters."""
         return tuple(pool_rows(self.ask(self.remote.clusters())))
+
+    def budgets(self) -> tuple[TrainingBudget, ...]:
+        """Those of the namespace that can be read."""
+        documents = self.ask(self.remote.budgets())
+        return tuple(TrainingBudget.model_validate_json(json.dumps(each)) for each in documents)
+
+    def no_budgets(self) -> str:
+        """That runs are bound by nothing but their own limits."""
+        return f"No TrainingBudget in namespace {self.remote.namespace}: each run has its own budget alone."
 
     def foresee(self, order: FileOrder) -> Iterator[str]:
         """In the pools of all TrainingClusters."""

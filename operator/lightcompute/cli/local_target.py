@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from lightcompute.api import Phase, TrainingRun
+from lightcompute.api import Phase, TrainingBudget, TrainingRun
 from lightcompute.cli.local_logs import print_logs
 from lightcompute.cli.target import (
     Account,
@@ -53,6 +53,14 @@ class LocalTarget:
         sights = [listed.sight for listed in self.listed(everywhere=False)]
         alive = sum(sight is not None and sight.is_live for sight in sights)
         return (PoolRow(place=local_place(), runs=alive),)
+
+    def budgets(self) -> tuple[TrainingBudget, ...]:
+        """None: nobody here looks over all runs."""
+        return ()
+
+    def no_budgets(self) -> str:
+        """Where they are."""
+        return "TrainingBudgets are for runs in a cluster (-n NAMESPACE); on this machine each run has its own budget alone."
 
     def foresee(self, order: FileOrder) -> Iterator[str]:
         """On this machine, which is all that there is."""

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from lightcompute.api import TrainingRun
+from lightcompute.api import TrainingBudget, TrainingRun
 from lightcompute.api.money import MicroUSD
 from lightcompute.api.status import Place
 from lightcompute.cli.view import RunView, view_of
@@ -182,6 +182,12 @@ class Target(Protocol):
 
     def pools(self) -> tuple[PoolRow, ...]:
         """The places that runs may go to."""
+
+    def budgets(self) -> tuple[TrainingBudget, ...]:
+        """What runs draw from, by name."""
+
+    def no_budgets(self) -> str:
+        """What is said where there are none."""
 
     def foresee(self, order: FileOrder) -> Iterator[str]:
         """Lines that say where the run of a file would go now. Raises what would keep it from being made."""

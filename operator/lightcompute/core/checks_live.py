@@ -11,7 +11,7 @@ from lightcompute.api import labels
 from lightcompute.api.money import show_usd
 from lightcompute.api.reasons import Phase, Reason, known_reason
 from lightcompute.api.status import Attempt, AttemptState
-from lightcompute.core.budget import limit_of, rate_of, useful_seconds
+from lightcompute.core.budget import limit_of, rate_of, renewed_deadline, useful_seconds
 from lightcompute.core.checks_begin import begin_due, renewal
 from lightcompute.core.facts import Facts
 from lightcompute.core.ledger import total_cost, total_held
@@ -86,7 +86,7 @@ def the_active_deadline_ends_the_run(facts: Facts) -> Verdict | None:
 def the_budget_stops_the_attempt(facts: Facts) -> Verdict | None:
     """At its deadline, if it is still there: the trainer should have left before, and the place ends it at the same time."""
     live, limit = facts.live, limit_of(facts.run)
-    if live is None or limit is None:
+    if live is None or (limit is None and not facts.snapshot.allowances):
         return None
     end = facts.end_time
     unstarted = live.start_time is None and facts.deadline_seconds == 0
@@ -94,12 +94,13 @@ def the_budget_stops_the_attempt(facts: Facts) -> Verdict | None:
         return None
     spent = show_usd(total_cost(facts.status, facts.now))
     reserve = show_usd(facts.terms.reserve(rate_of(live)))
-    return stop(
-        facts,
-        live,
-        Reason.BUDGET_EXHAUSTED,
-        f"{spent} of {show_usd(limit)} are spent and {reserve} are held back for the stop",
-    )
+    own = renewed_deadline(facts.run, facts.status, live, facts.terms)
+    if limit is None or own is None or own > (facts.deadline_seconds or 0):
+        names = ", ".join(each.name for each in facts.snapshot.allowances)
+        told = f"TrainingBudget {names} lets the attempt go on no longer; the run has spent {spent}"
+        return stop(facts, live, Reason.TRAINING_BUDGET_EXHAUSTED, told)
+    told = f"{spent} of {show_usd(limit)} are spent and {reserve} are held back for the stop"
+    return stop(facts, live, Reason.BUDGET_EXHAUSTED, told)
 
 
 def an_attempt_that_is_taken_back_is_stopped(facts: Facts) -> Verdict | None:

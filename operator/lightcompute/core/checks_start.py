@@ -10,13 +10,20 @@ from datetime import timedelta
 
 from lightcompute.api.money import show_usd
 from lightcompute.api.reasons import Phase, Reason
-from lightcompute.api.status import Attempt, AttemptState, TrainingRunStatus
-from lightcompute.core.budget import left_of, limit_of, new_deadline
+from lightcompute.api.status import MAX_BUDGETS, Attempt, AttemptState, TrainingRunStatus
+from lightcompute.core.allowance import next_period
+from lightcompute.core.budget import left_of, limit_of
 from lightcompute.core.checks_end import releases
 from lightcompute.core.decision import StartAttempt
 from lightcompute.core.facts import Facts, stop_after
 from lightcompute.core.ledger import folded_attempts, total_cost
-from lightcompute.core.placement import PASSING, Round, look_for_place
+from lightcompute.core.placement import (
+    PASSING,
+    Round,
+    look_for_place,
+    queue_at,
+    reservation_at,
+)
 from lightcompute.core.revise import revised
 from lightcompute.core.search import (
     has_other_places,
@@ -79,6 +86,27 @@ def an_exhausted_budget_starts_nothing(facts: Facts) -> Verdict | None:
         reason=Reason.BUDGET_EXHAUSTED,
         message=f"{spent} of {show_usd(limit)} are spent: {why}; {saved}; raise budget.limitUSD to go on",
         status=revised(facts.status, placement=placement),
+    )
+
+
+def a_training_budget_is_waited_for(facts: Facts) -> Verdict | None:
+    """The TrainingBudgets of its namespace have no room for what it reserves: it waits for money, and its search has not begun."""
+    if not facts.snapshot.allowances:
+        return None
+    found = look_for_place(facts)
+    if found.chosen is not None or not found.reasons[Reason.WAITING_FOR_BUDGET]:
+        return None
+    told = next(
+        (each.message for each in found.candidates if each.reason == Reason.WAITING_FOR_BUDGET),
+        Reason.WAITING_FOR_BUDGET.sentence,
+    )
+    placement = revised(facts.status.placement, waiting_since=None, candidates=found.candidates)
+    return Verdict(
+        phase=Phase.PENDING,
+        reason=Reason.WAITING_FOR_BUDGET,
+        message=told,
+        status=revised(facts.status, placement=placement, next_attempt_time=None),
+        look_again_at=next_period(facts.snapshot.allowances, facts.now),
     )
 
 
@@ -152,9 +180,7 @@ def a_place_is_waited_for(facts: Facts) -> Verdict:
 
 
 def _new_attempt(facts: Facts, offer: Offer) -> Attempt:
-    deadline = new_deadline(
-        facts.run, facts.status, rate=offer.rate_per_hour, now=facts.now, terms=facts.terms
-    )
+    reserved = reservation_at(facts, offer)
     last = facts.newest.number if facts.newest is not None else facts.status.earlier_attempts.count
     return Attempt(
         number=last + 1,
@@ -163,10 +189,11 @@ def _new_attempt(facts: Facts, offer: Offer) -> Attempt:
         place=offer.place,
         rate_per_hour_usd=offer.rate_per_hour,
         reserved_time=facts.now,
-        deadline_seconds=deadline,
-        stop_after_seconds=stop_after(deadline),
-        # The only place that there is takes the run whatever it asks for, and has no queue.
-        queue_name=None if offer.any_placement else facts.run.spec.placement.queue_name,
+        deadline_seconds=reserved.seconds,
+        stop_after_seconds=stop_after(reserved.seconds),
+        reserved_usd=reserved.amount,
+        budgets=tuple(allowance.name for allowance in facts.snapshot.allowances)[:MAX_BUDGETS],
+        queue_name=queue_at(facts, offer),
     )
 
 

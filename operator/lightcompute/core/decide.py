@@ -50,6 +50,7 @@ CHECKS: tuple[Check, ...] = (
     checks_start.a_refused_spec_starts_nothing,
     checks_start.a_back_off_is_waited_out,
     checks_start.an_exhausted_budget_starts_nothing,
+    checks_start.a_training_budget_is_waited_for,
     checks_start.a_free_place_is_reserved,
     checks_start.the_search_for_a_place_has_an_end,
     checks_start.a_place_is_waited_for,

@@ -13,6 +13,7 @@ from lightcompute.api.reasons import FINISHED, Phase
 from lightcompute.api.status import Attempt, AttemptState, TrainingRunStatus
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.core import report
+from lightcompute.core.allowance import live_seconds
 from lightcompute.core.budget import (
     STOP_EARLY_SECONDS,
     Terms,
@@ -218,7 +219,9 @@ def _end_of(attempt: Attempt, child: Child, snapshot: Snapshot) -> datetime:
 def _allowed(status: TrainingRunStatus, snapshot: Snapshot) -> int | None:
     """The live attempt's deadline as limit, price and ledger have it now; the one on record, where moving it is not worth a request."""
     attempt = status.attempts[-1]
-    new = renewed_deadline(snapshot.run, status, attempt, terms_of(snapshot))
+    terms = terms_of(snapshot)
+    own = renewed_deadline(snapshot.run, status, attempt, terms)
+    new = live_seconds(status, attempt, snapshot.allowances, own=own, now=snapshot.now, terms=terms)
     return new if worth_moving(attempt.deadline_seconds, new) else attempt.deadline_seconds
 
 

@@ -25,6 +25,13 @@ class Period:
     end: datetime
 
 
+EVER = Period(
+    label="ever",
+    start=datetime.min.replace(tzinfo=UTC),
+    end=datetime.max.replace(tzinfo=UTC),
+)
+
+
 def period_at(moment: datetime, span: Span, zone: tzinfo) -> Period:
     """The period that `moment` (aware) is in."""
     day = moment.astimezone(zone).date()
@@ -47,6 +54,26 @@ def periods(start: datetime, end: datetime, span: Span, zone: tzinfo) -> Iterato
     while period.end < end:
         period = period_at(period.end, span, zone)
         yield period
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calendar:
+    """When a limit begins anew: at each period of `span` in `zone`, or never where there is no span."""
+
+    span: Span | None = None
+    zone: tzinfo = UTC
+
+    def at(self, moment: datetime) -> Period:
+        """The period that `moment` is in."""
+        return EVER if self.span is None else period_at(moment, self.span, self.zone)
+
+    def over(self, start: datetime, end: datetime) -> Iterator[Period]:
+        """All that have a part of the time from `start` to `end`, oldest first; the one of `start` at least."""
+        period = self.at(start)
+        yield period
+        while period.end < end:
+            period = self.at(period.end)
+            yield period
 
 
 def _midnight(day: date, zone: tzinfo) -> datetime:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from lightcompute.api.money import show_usd
 from lightcompute.api.reasons import Reason, known_reason
 from lightcompute.api.status import MAX_CANDIDATES, Attempt, Candidate, Place
+from lightcompute.core.allowance import Reservation, reservation
 from lightcompute.core.budget import (
     left_of,
     limit_of,
@@ -107,6 +108,7 @@ def _checks(facts: Facts) -> tuple[_Check, ...]:
         *((_too_dear,) if has_means else ()),
         _not_free,
         *((_tried_in_vain,) if searched else ()),
+        *((_beyond_budgets,) if facts.snapshot.allowances else ()),
     )
 
 
@@ -167,6 +169,31 @@ def _tried_in_vain(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
     if attempt is not None:
         return _why_in_vain(attempt), attempt.message
     return Reason.NO_CAPACITY, f"the search ended at {clock(search_end(facts))}"
+
+
+def _beyond_budgets(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
+    """No TrainingBudget of the namespace has room for what an attempt there would reserve."""
+    told = reservation_at(facts, offer).refusal
+    return (Reason.WAITING_FOR_BUDGET, told) if told else None
+
+
+def reservation_at(facts: Facts, offer: Offer) -> Reservation:
+    """What an attempt at `offer` reserves: how long it may run, and how much is kept for it."""
+    return reservation(
+        facts.run,
+        facts.status,
+        facts.newest,
+        facts.snapshot.allowances,
+        rate=offer.rate_per_hour,
+        now=facts.now,
+        terms=facts.terms,
+        queued=queue_at(facts, offer) is not None,
+    )
+
+
+def queue_at(facts: Facts, offer: Offer) -> str | None:
+    """The queue that lets an attempt at `offer` begin; the only place that there is takes the run whatever it asks for, and has none."""
+    return None if offer.any_placement else facts.run.spec.placement.queue_name
 
 
 def _why_in_vain(attempt: Attempt) -> Reason:

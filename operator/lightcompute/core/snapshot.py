@@ -6,7 +6,8 @@ Times are aware; `now` is the only clock. Nothing here is remembered between two
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -14,6 +15,7 @@ from lightcompute.api.money import MicroUSD
 from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Place
 from lightcompute.api.training_run import TrainingRun
+from lightcompute.core.period import Calendar
 from lightcompute.core.progress import Progress
 from runcontract.audit import Audit
 from runcontract.results import KeptCheckpoint, Results, TerminationMessage
@@ -100,6 +102,23 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """A TrainingBudget that a run draws from, as it stands for this run."""
+
+    name: str
+    limit: MicroUSD
+    reservation: MicroUSD | None = None
+    """What an attempt reserves at most; None for all that its run's own limit leaves."""
+    calendar: Calendar = field(default_factory=Calendar)
+    taken: Mapping[datetime, MicroUSD] = field(default_factory=dict)
+    """Amounts of others that come before this run, by the start of their period."""
+    endless: str = ""
+    """A run that comes before this one and has no end: it takes all that is left."""
+    fault: str = ""
+    """Why the budget cannot be kept as written: then nothing starts."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """The run and the world, at `now`."""
 
@@ -109,6 +128,8 @@ class Snapshot:
     offers: tuple[Offer, ...] = ()
     line: Standing | None = None
     """How it stands in the line of waiting runs; None where it stands in none."""
+    allowances: tuple[Allowance, ...] = ()
+    """TrainingBudgets that the run draws from."""
     checkpoints: tuple[KeptCheckpoint, ...] = ()
     """Inventory of the run's folder; empty when it is not known: then the last reports stand for it."""
     results: Results | None = None

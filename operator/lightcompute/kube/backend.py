@@ -27,6 +27,7 @@ from lightcompute.core.decision import (
     StopAttempt,
 )
 from lightcompute.core.snapshot import Child, ChildState, Snapshot
+from lightcompute.kube.accounts import Accounts
 from lightcompute.kube.atlas import Atlas
 from lightcompute.kube.children import attempts_of
 from lightcompute.kube.client import ClusterClient, Heard
@@ -71,6 +72,7 @@ class KubeBackend:
         holds = Holds()
         self.atlas = Atlas(client, settings, self.own, holds, wake, heard)
         self.placing = Placing(self.atlas, holds, pool_of_settings(settings.pool), client.now, wake)
+        self.accounts = Accounts(client, settings, runs, wake)
         self._sweep = Sweep(client, runs, self.atlas, removed=swept)
 
     @property
@@ -87,11 +89,14 @@ class KubeBackend:
             self.atlas.run(),
             self.placing.run(),
             self._sweep.run(),
+            self.accounts.run(),
         )
 
     async def synced(self) -> None:
         """Returns when every watch of ours has listed what there is: before that nothing is known to be missing."""
-        await asyncio.gather(self.own.synced(), self.atlas.listed.wait())
+        await asyncio.gather(
+            self.own.synced(), self.atlas.listed.wait(), self.accounts.listed.wait()
+        )
 
     async def begin(self) -> None:
         """Counts what every run holds, before the first of them is offered anything."""
@@ -103,6 +108,7 @@ class KubeBackend:
                 continue  # nothing new is started for it, and the pods that it has are counted
             if read is not None:
                 self.placing.note(read.run)
+                self.accounts.note(read.run)
             if number % 50 == 0:
                 await asyncio.sleep(0)
 
@@ -113,9 +119,11 @@ class KubeBackend:
         if read is None:
             self.own.family.forget(key)
             self.placing.gone(key)
+            self.accounts.gone(key)
             return None
         run = read.run
         self.placing.note(run)
+        self.accounts.note(run)
         children = await self._children(run)
         self._settle(run)
         faults, missing = read.faults, dict[str, str]()
@@ -127,6 +135,7 @@ class KubeBackend:
             children=children,
             tensorboard_url=self._tensorboard(run, children),
             faults=faults,
+            allowances=self.accounts.allowances(run),
             grace_seconds=self._settings.grace_seconds,
             clock_skew_seconds=self._settings.clock_skew_seconds,
         )
@@ -150,6 +159,7 @@ class KubeBackend:
         """Writes the status if the run is still the version that was observed."""
         # Before anything is waited for: from now on nobody else is offered what it takes.
         self.placing.hold(run, run.with_status(status))
+        self.accounts.hold(run, run.with_status(status))
         metadata = run.metadata
         path = RUNS.named(str(metadata.namespace), metadata.name, "status")
         body = {
@@ -173,6 +183,7 @@ class KubeBackend:
             raise
         except PermanentFault:
             self.placing.hold(run, run)  # nothing was written
+            self.accounts.hold(run, run)
             raise
         except TemporaryFault:
             self._unsure.add(metadata.uid)
@@ -209,8 +220,10 @@ class KubeBackend:
             case LetGo(delete_checkpoints=delete_checkpoints, owed_attempt=owed):
                 if owed is not None:
                     await self._owe(run, owed)
+                await self.accounts.depart(run)
                 await self._holder.let_go(run, delete_checkpoints=delete_checkpoints)
                 self.placing.gone(run.metadata.uid)
+                self.accounts.gone(run.metadata.uid)
 
     async def _start(self, run: TrainingRun, start: StartAttempt) -> None:
         pool = self.placing.pool(start.place)

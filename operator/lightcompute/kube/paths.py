@@ -46,6 +46,7 @@ class ClusterKind:
 
 
 RUNS = Kind(f"/apis/{API_VERSION}", "trainingruns")
+BUDGETS = Kind(f"/apis/{API_VERSION}", "trainingbudgets")
 JOBS = Kind("/apis/batch/v1", "jobs")
 PODS = Kind("/api/v1", "pods")
 CONFIG_MAPS = Kind("/api/v1", "configmaps")

@@ -23,6 +23,7 @@ from lightcompute.kube.client import ClusterClient, Document
 from lightcompute.kube.cluster_gauges import ClusterGauges
 from lightcompute.kube.lease_holder import LeaseHolder, LeaseLost
 from lightcompute.kube.metrics import Gauges, Metrics
+from lightcompute.kube.money_gauges import MoneyGauges
 from lightcompute.kube.probes import Check, Probes
 from lightcompute.kube.resync import Resync, Told
 from lightcompute.kube.runs import RunStore
@@ -109,6 +110,7 @@ class Operator:
         self._probes = Probes(live=self._live, ready=self._ready(), page=metrics.page)
         metrics.registry.register(Gauges(self._runs.readable, self._silences, self._gauges()))
         metrics.registry.register(ClusterGauges(self._backend.atlas.told))
+        metrics.registry.register(MoneyGauges(self._runs.readable, self._backend.accounts.told))
 
     async def run(self) -> Exit:
         """Until it is asked to end or cannot go on."""

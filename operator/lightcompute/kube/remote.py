@@ -15,7 +15,7 @@ from lightcompute.backend import Conflict
 from lightcompute.kube.client import Document, configuration_from
 from lightcompute.kube.faults import Forbidden, NotFound
 from lightcompute.kube.observed import SeenPod, kept_pod
-from lightcompute.kube.paths import CLUSTERS, EVENTS, PODS, RUNS
+from lightcompute.kube.paths import BUDGETS, CLUSTERS, EVENTS, PODS, RUNS
 from lightcompute.kube.reading import ReadRun, Unreadable, read_run
 from lightcompute.kube.remote_client import RemoteClient
 from lightcompute.kube.remote_config import check_readable, namespace_of
@@ -84,6 +84,15 @@ class Remote:
         """The TrainingClusters by name; none where the server has no such kind."""
         try:
             found = await self.client.get(CLUSTERS.all(), [("limit", PAGE)])
+        except NotFound:
+            return ()
+        items: list[Document] = found.get("items") or []
+        return tuple(sorted(items, key=lambda each: str(each["metadata"]["name"])))
+
+    async def budgets(self) -> tuple[Document, ...]:
+        """The TrainingBudgets of the namespace by name; none where the server has no such kind."""
+        try:
+            found = await self.client.get(BUDGETS.within(self.namespace), [("limit", PAGE)])
         except NotFound:
             return ()
         items: list[Document] = found.get("items") or []

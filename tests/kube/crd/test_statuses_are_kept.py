@@ -16,6 +16,7 @@ from lightcompute.api import TrainingRunStatus, parse_resource
 from lightcompute.api.crd import RESOURCES, TRAINING_RUN
 from lightcompute.api.crd.schema import Side, structural
 from runcontract.document import parse_model
+from support.budget_documents import SMALL_BUDGET
 from support.cases import Document, changed
 from support.cluster_documents import SMALL_CLUSTER
 from support.random_documents import largest, value
@@ -24,7 +25,7 @@ from support.run_documents import SMALL
 from support.testcluster.api import ApiFault
 
 pytestmark = pytest.mark.slow
-_BASES = {base["kind"]: base for base in (SMALL, SMALL_CLUSTER)}
+_BASES = {base["kind"]: base for base in (SMALL, SMALL_CLUSTER, SMALL_BUDGET)}
 # With closed lists of words, as the models have them: the server's schema takes any word.
 _STATUSES = {
     each.kind: structural(each.status, Side(additions=each.additions, is_spec=True))

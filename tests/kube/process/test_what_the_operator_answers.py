@@ -11,12 +11,16 @@ import pytest
 
 from lightcompute.api.money import parse_usd
 from lightcompute.api.reasons import Phase
+from lightcompute.api.status import Cost
+from lightcompute.api.training_budget import TrainingBudget
 from lightcompute.api.training_cluster import PoolStatus, TrainingClusterStatus
+from lightcompute.api.training_run import TrainingRun
 from lightcompute.core.revise import revised
 from lightcompute.kube.cluster_gauges import ClusterGauges
 from lightcompute.kube.metrics import GAUGES, Gauges, Metrics, kind_of
+from lightcompute.kube.money_gauges import MoneyGauges
 from lightcompute.kube.probes import Check, Probes
-from lightcompute.testing.builders import RunBuilder, a_run
+from lightcompute.testing.builders import RunBuilder, a_run, a_running_attempt, an_ended_attempt, at
 
 
 def answers(
@@ -85,6 +89,56 @@ def a_run_that_cost(amount: str, phase: Phase, namespace: str) -> RunBuilder:
     return run.with_status(revised(run.status, phase=phase, cost=cost))
 
 
+A_BUDGET = TrainingBudget.model_validate(
+    {
+        "metadata": {"name": "team", "namespace": "team-a"},
+        "spec": {"limitUSD": "20.00"},
+        "status": {"spentUSD": "2.50", "reservedUSD": "5.00", "waitingRuns": 3},
+    }
+)
+
+
+def a_run_over_its_limit() -> TrainingRun:
+    cost = Cost(spent_usd=1_250_000, limit_usd=1_000_000)
+    run = a_run().with_metadata(namespace="team-a").with_attempts(an_ended_attempt(price="1.00"))
+    return run.with_status(revised(run.status, cost=cost)).build()
+
+
+def a_run_short_of_money() -> TrainingRun:
+    cost = Cost(
+        spent_usd=500_000,
+        reserved_usd=250_000,
+        rate_per_hour_usd=2_000_000,
+        forecast_usd=3_000_000,
+        limit_usd=1_000_000,
+        overshoot_bound_usd=20_000,
+        cap_reached_time=at(60),
+    )
+    run = a_run().with_metadata(namespace="team-a").with_attempts(a_running_attempt(price="2.00"))
+    return run.with_status(revised(run.status, cost=cost)).build()
+
+
+def test_the_page_tells_what_runs_and_budgets_cost() -> None:
+    of_runs = 'cluster="local",namespace="team-a"'
+    lines = set(a_full_page().splitlines())
+    assert {line for line in lines if of_runs in line} == {
+        f"lightcompute_run_spent_usd{{{of_runs}}} 1.75",
+        f"lightcompute_run_rate_usd_per_hour{{{of_runs}}} 2.0",
+        f"lightcompute_run_reserved_usd{{{of_runs}}} 0.25",
+        f"lightcompute_run_forecast_usd{{{of_runs}}} 3.0",
+        f"lightcompute_run_overshoot_usd{{{of_runs}}} 0.25",
+        f"lightcompute_run_overshoot_bound_usd{{{of_runs}}} 0.02",
+    }
+    of_budgets = 'budget="team",namespace="team-a"'
+    assert {line for line in lines if of_budgets in line} == {
+        f"lightcompute_budget_limit_usd{{{of_budgets}}} 20.0",
+        f"lightcompute_budget_spent_usd{{{of_budgets}}} 2.5",
+        f"lightcompute_budget_reserved_usd{{{of_budgets}}} 5.0",
+        f"lightcompute_budget_waiting_runs{{{of_budgets}}} 3.0",
+    }
+    assert 'lightcompute_runs_short_of_money{namespace="team-a"} 1.0' in lines
+
+
 def a_full_page() -> str:
     metrics = Metrics()
     runs = [
@@ -104,6 +158,9 @@ def a_full_page() -> str:
     )
     status = TrainingClusterStatus(node_pools=(pool,))
     metrics.registry.register(ClusterGauges(lambda: (("us-ord1", status),)))
+    metrics.registry.register(
+        MoneyGauges(lambda: (a_run_over_its_limit(), a_run_short_of_money()), lambda: (A_BUDGET,))
+    )
     metrics.looked(0.02)
     metrics.faulted("bug")
     metrics.missed(2)

@@ -304,7 +304,7 @@ OF_DECISIONS: tuple[Mutant, ...] = (
     Mutant(
         name="recorded-without-a-deadline",
         file=_START,
-        old="        deadline_seconds=deadline,\n",
+        old="        deadline_seconds=reserved.seconds,\n",
         new="        deadline_seconds=None,\n",
         breaks="The cap needs the operator.",
         tests=_OF_DEADLINES,

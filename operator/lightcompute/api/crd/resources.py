@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from lightcompute.api.crd import changes, rules_of_cluster, rules_of_spec, rules_of_training
+from lightcompute.api.crd import (
+    changes,
+    rules_of_budget,
+    rules_of_cluster,
+    rules_of_spec,
+    rules_of_training,
+)
 from lightcompute.api.crd.definition import Column, Resource
 from lightcompute.api.crd.rule import Rule, literal
 from lightcompute.api.crd.schema import Additions
@@ -13,6 +19,7 @@ from lightcompute.api.status import (
     TrainingRunStatus,
 )
 from lightcompute.api.trainer import Trainer
+from lightcompute.api.training_budget import TrainingBudgetSpec, TrainingBudgetStatus
 from lightcompute.api.training_cluster import TrainingClusterSpec, TrainingClusterStatus
 from runcontract.base import document_key
 from runcontract.order import Model, Training
@@ -134,4 +141,31 @@ TRAINING_CLUSTER = Resource(
     ),
 )  # fmt: skip
 
-RESOURCES = (TRAINING_RUN, TRAINING_CLUSTER)
+TRAINING_BUDGET = Resource(
+    kind="TrainingBudget",
+    plural="trainingbudgets",
+    short_name="tbudget",
+    scope="Namespaced",
+    says="What the runs of a namespace may cost together in a period (spec), and what was spent and is reserved (status).",
+    spec=TrainingBudgetSpec,
+    status=TrainingBudgetStatus,
+    additions=Additions(
+        rules=rules_of_budget.RULES,
+        list_keys={(TrainingBudgetStatus, "conditions"): "type"},
+        whole=frozenset({TrainingBudgetStatus}),
+    ),
+    rules=(rules_of_budget.NAME,),
+    columns=(
+        Column(name="Limit", path=".spec.limitUSD", says="What the runs may cost together in a period."),
+        Column(name="Period", path=".spec.period", says="When the limit begins anew."),
+        Column(name="Spent", path=".status.spentUSD", says="Spent in this period."),
+        Column(name="Reserved", path=".status.reservedUSD", says="What runs that are alive may still cost in it."),
+        Column(name="Remaining", path=".status.remainingUSD", says="What is left."),
+        Column(name="Runs", type="integer", path=".status.runs", says="Runs that are alive and draw from it."),
+        Column(name="Waiting", type="integer", path=".status.waitingRuns", says="Runs that wait for money."),
+        Column(name="Age", type="date", path=".metadata.creationTimestamp", says="Time since it was made."),
+        Column(name="Until", type="string", path=".status.periodEnd", says="When the next period begins.", wide=True),
+    ),
+)  # fmt: skip
+
+RESOURCES = (TRAINING_RUN, TRAINING_CLUSTER, TRAINING_BUDGET)

@@ -85,6 +85,9 @@ def reservation(
     wait = LONGEST_IN_A_QUEUE if queued else timedelta(seconds=LATEST_START_SECONDS)
     spans = now, now + wait
     seconds = wanted = min(wanted, FARTHEST_SECONDS)
+    useful = useful_seconds(newest) if own is None else min(own, useful_seconds(newest))
+    if wanted < useful:
+        return Reservation(refusal=_too_small(allowances, rate, wanted, useful, terms))
     for each in allowances:
         spent = spent_in(status, each.calendar, now=now)
         short = _shortage(each, spent, spans, seconds, rate, terms)
@@ -92,7 +95,7 @@ def reservation(
             continue
         # The last piece may be smaller; a limit of the run's own is reserved whole or not at all.
         seconds = _most(each, spent, spans, seconds, rate, terms) if pieces else 0
-        if seconds < min(wanted, useful_seconds(newest)):
+        if seconds < useful:
             return Reservation(refusal=_told(short))
     amount = charge(rate, timedelta(seconds=seconds)) + terms.reserve(rate)
     return Reservation(seconds=seconds, amount=amount)
@@ -176,6 +179,18 @@ def _most(
         else:
             too_long = middle
     return fits
+
+
+def _too_small(
+    allowances: tuple[Allowance, ...], rate: MicroUSD, seconds: int, useful: int, terms: Terms
+) -> str:
+    piece, name = min(
+        (each.reservation, each.name) for each in allowances if each.reservation is not None
+    )
+    return (
+        f"TrainingBudget {name} lets an attempt reserve {_usd(piece)} (reservationUSD), which at {_usd(rate)} an hour, less a reserve of "
+        f"{_usd(terms.reserve(rate))}, pays for {seconds} s; {useful} s are needed"
+    )
 
 
 def _told(short: Shortage) -> str:

@@ -121,9 +121,11 @@ def starts_within(attempt: Attempt) -> tuple[datetime, datetime]:
 
 
 def _by_period(spent: Spent, calendar: Calendar) -> dict[datetime, MicroUSD]:
+    """Each part rounded up by itself: a limit holds in every period, if the parts add up to a little more than the whole."""
     parts: dict[datetime, MicroUSD] = {}
     for period in calendar.over(spent.start, spent.end):
         part = spent.within(period.start, period.end)
         if part is not None:
-            parts[period.start] = part.cost
+            rate = part.rate_per_hour
+            parts[period.start] = part.cost if rate is None else charge(rate, part.held)
     return parts

@@ -5,6 +5,7 @@ It counts what things truly cost, by itself and exactly, so that a test can hold
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -26,7 +27,7 @@ from lightcompute.core.decision import (
     StartAttempt,
     StopAttempt,
 )
-from lightcompute.core.snapshot import Child, ChildState, Offer, Snapshot
+from lightcompute.core.snapshot import Allowance, Child, ChildState, Offer, Snapshot
 from lightcompute.testing.builders import HERE, NOON, RunBuilder
 from lightcompute.testing.trainer import NEVER, Obstacle, Script, SimulatedAttempt, kept
 from runcontract.results import KeptCheckpoint, Results
@@ -80,6 +81,10 @@ class World:
     transitions: set[tuple[Phase, Phase]] = field(default_factory=set)
     """Every change of phase that was written."""
     gone: bool = False
+    noted: Callable[[TrainingRun], None] = lambda _: None
+    """Told of the run at each look, and of what is about to be its record."""
+    allowances: Callable[[TrainingRun], tuple[Allowance, ...]] = lambda _: ()
+    """What TrainingBudgets let the run reserve."""
     prices: dict[str, list[tuple[datetime, MicroUSD]]] = field(default_factory=dict)
 
     # ---- what a person or the weather does ----------------------------------------------------------
@@ -128,6 +133,7 @@ class World:
         assert key == self.run.metadata.uid, "only one run lives here"
         if self.gone:
             return None
+        self.noted(self.run)
         return Snapshot(
             run=self.run,
             now=self.now,
@@ -138,11 +144,13 @@ class World:
             checkpoints=self._checkpoints(),
             results=self.results,
             faults=self.faults,
+            allowances=self.allowances(self.run),
             grace_seconds=self.grace_seconds,
         )
 
     async def record(self, run: TrainingRun, status: TrainingRunStatus) -> TrainingRun:
         """One write, checked against the version that was observed."""
+        self.noted(run.with_status(status))
         trouble = self._call()
         self._before(trouble)
         if run.metadata.resource_version != self.run.metadata.resource_version:

@@ -18,6 +18,7 @@ from lightcompute.api.reasons import Reason
 from lightcompute.api.training_cluster import TrainingCluster
 from lightcompute.cli import text
 from lightcompute.cli.changes import told
+from lightcompute.cli.cluster_allowances import allowances_for
 from lightcompute.cli.foresight import (
     Foresight,
     Row,
@@ -29,6 +30,7 @@ from lightcompute.cli.preview import training_rows
 from lightcompute.cli.submit import devices_of, rows_of
 from lightcompute.cli.target import FileOrder
 from lightcompute.cli.wishes import Wish, document_of, wishes_of
+from lightcompute.core.budget import Terms
 from lightcompute.core.estimate import gpu_flops
 from lightcompute.core.market import Stall
 from lightcompute.core.prospect import Prospect, prospect, waiting_for
@@ -126,6 +128,14 @@ async def _readable(remote: Remote) -> tuple[tuple[Document, ...], str]:
         return await remote.documents(), here
 
 
+async def _budgets(remote: Remote) -> tuple[Document, ...] | None:
+    """The TrainingBudgets; None where they may not be read."""
+    try:
+        return await remote.budgets()
+    except Forbidden:
+        return None
+
+
 def _snapshots(documents: Iterable[Document], now: datetime) -> tuple[Snapshot, ...]:
     """Runs that are there, as far as they say themselves what is wrong with them."""
     found = []
@@ -148,13 +158,23 @@ def _foresight(
     settings, now = OperatorSettings(), target.now()
     run = run if wish.known is not None else _youngest(run, now)
     there = _snapshots(documents, now)
+    terms = Terms(
+        grace_seconds=settings.grace_seconds, clock_skew_seconds=settings.clock_skew_seconds
+    )
+    runs = tuple(each.run for each in there)
+    budgets = target.ask(_budgets(target.remote))
+    if budgets is None:
+        notes.append(("budgets", "may not be read: whether a TrainingBudget has room is not known"))
     snapshot = Snapshot(
         run=run,
         now=now,
+        allowances=allowances_for(run, budgets or (), runs, terms=terms, now=now),
         grace_seconds=settings.grace_seconds,
         clock_skew_seconds=settings.clock_skew_seconds,
     )
-    found = prospect(snapshot, stalls, waiting_for(there, stalls))
+    # Who waits for money stands in no line for a place.
+    seekers = [each for each in there if each.run.status.reason != Reason.WAITING_FOR_BUDGET]
+    found = prospect(snapshot, stalls, waiting_for(seekers, stalls))
     training, devices = run.spec.training, run.spec.trainer.devices
     return Foresight(
         what=_what(wish, target.remote.namespace),
@@ -164,7 +184,7 @@ def _foresight(
         expected=expected_by_place(
             run,
             found.found.candidates,
-            tuple(each.run for each in there),
+            runs,
             lambda gpu_type: None if training is None else gpu_flops(gpu_type, devices, training),
         ),
         before=_before(run, found, where),

@@ -219,6 +219,7 @@ def test_who_may_only_read_is_told_all_but_the_servers_verdict(
     assert said.code == 0, said
     assert "does not let you submit it: " in said.out
     assert f"of namespace {commands.namespace}, as those of others may not be read" in said.out
+    assert "whether a TrainingBudget has room is not known" in said.out
     assert rows(said) == [["us-ord1", "$1.29", "Chosen"]]
 
 
@@ -243,3 +244,30 @@ def a_reader(served: Cluster, commands: ClusterCommands) -> Path:
     own = served.access
     access = Access(server=own.server, token=token, ca_file=own.ca_file)
     return write_kubeconfig(commands.folder / "reader", access, name="reader")
+
+
+def test_a_budget_of_the_namespace_that_has_no_room_is_told(
+    commands: ClusterCommands, told: Tell, served: Cluster
+) -> None:
+    told("us-ord1", "A100-40GB", 8)
+    served.api.post(
+        f"/apis/lightcompute.dev/v1alpha1/namespaces/{commands.namespace}/trainingbudgets",
+        {
+            "apiVersion": "lightcompute.dev/v1alpha1",
+            "kind": "TrainingBudget",
+            "metadata": {"name": "team"},
+            "spec": {"limitUSD": "20.00"},
+        },
+    )
+    spent = an_ended_attempt(seconds=3600, price="1.29", place=a_place("A100-40GB", "US-ORD1"))
+    over = resting(Phase.SUCCEEDED).model_copy(update={"attempts": (spent,)})
+    commands.make("over", status=over)
+    fits = commands.call("explain", "-f", commands.file(budget={"limitUSD": "18.71"}))
+    assert "it would go to us-ord1" in fits.out, fits
+    said = commands.call("explain", "-f", commands.file(budget={"limitUSD": "18.72"}))
+    assert said.code == 0, said
+    assert "it would not start now" in said.out
+    assert "WaitingForBudget: TrainingBudget team has $18.71 of $20.00 left" in said.out
+    assert rows(said) == [["us-ord1", "$1.29", "WaitingForBudget"]]
+    listed = commands.call("budgets")
+    assert "not looked at yet" in listed.out

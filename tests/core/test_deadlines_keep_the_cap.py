@@ -10,7 +10,8 @@ from lightcompute.api.money import charge, format_usd
 from lightcompute.api.reasons import Reason
 from lightcompute.core import budget
 from lightcompute.core.decide import decide
-from lightcompute.core.decision import Decision, RenewDeadline, StartAttempt
+from lightcompute.core.decision import Decision, RenewDeadline, StartAttempt, StopAttempt
+from lightcompute.core.snapshot import ChildState
 from lightcompute.testing.builders import (
     RunBuilder,
     a_child,
@@ -130,6 +131,36 @@ def test_a_place_that_was_told_is_told_again_until_it_has_it() -> None:
     for kept, actions in ((3569, renewal), (5, renewal), (PAID_SECONDS, ())):
         decision = decide(a_snapshot(run, a_child(deadline_seconds=kept), now=at(5)))
         assert decision.actions == actions
+
+
+@pytest.mark.parametrize("is_seen", [True, False], ids=["waits", "is-not-seen"])
+def test_a_price_that_rises_before_the_start_brings_the_whole_deadline_forward(
+    *, is_seen: bool
+) -> None:
+    started = decide(a_snapshot(a_run().limited_to("0.18"), offers=OFFERS)).status
+    run = a_run().limited_to("0.18").with_status(started)
+    waits = a_child(
+        state=ChildState.PENDING,
+        start_time=None,
+        deadline_seconds=started.attempts[0].deadline_seconds,
+    )
+    dearer = (an_offer("7.20", any_placement=True),)
+    decision = decide(a_snapshot(run, *[waits] * is_seen, now=at(5), offers=dearer))
+    assert decision.status.attempts[0].rate_per_hour_usd == 7_200_000
+    action = decision.actions[-1]
+    assert isinstance(action, RenewDeadline if is_seen else StartAttempt)
+    assert action.deadline_seconds == PAID_SECONDS
+
+
+def test_what_has_nothing_left_leaves_at_once_though_its_price_fell() -> None:
+    """The lower price counts from a moment that is still to come, as clocks may differ."""
+    live = a_running_attempt(price=PRICE, deadline_seconds=3569)
+    run = a_run().limited_to("0.09").with_attempts(live)
+    cheaper = (an_offer("1.80", any_placement=True),)
+    child = a_child(deadline_seconds=3569)
+    decision = decide(a_snapshot(run, child, now=at(80), offers=cheaper, clock_skew_seconds=10))
+    assert decision.reason == Reason.BUDGET_EXHAUSTED
+    assert decision.actions == (StopAttempt(attempt=1, grace_seconds=30),)
 
 
 def test_a_dearer_price_brings_the_deadline_forward_by_what_it_takes() -> None:

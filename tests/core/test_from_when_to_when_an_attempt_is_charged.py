@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from lightcompute.testing.builders import (
 )
 
 PRICE = "2.00"
+OFFERS = (an_offer(PRICE, any_placement=True),)
 
 
 def recorded(**parts: Any) -> RunBuilder:
@@ -102,10 +103,19 @@ def test_what_cannot_be_seen_is_charged_from_look_to_look() -> None:
 def test_one_that_may_have_run_where_nobody_saw_it_is_charged_as_if_it_had() -> None:
     unseen = a_child(state=ChildState.UNKNOWN, start_time=None)
     run = recorded(deadline_seconds=100)
-    # It may have been created late, and may have taken all of its grace.
-    gone = LATEST_START_SECONDS + 100 + 30 + 1
+    # It may have been created late, and may have taken all of its grace; but it was not there for longer than that.
+    longest = 100 + 30 + 1
+    gone = LATEST_START_SECONDS + longest
     assert look(run, unseen, now=at(gone - 1)).attempts[0].is_live
-    assert charged(look(run, unseen, now=at(gone))) == [(NOON, at(gone))]
+    assert charged(look(run, unseen, now=at(gone))) == [(at(gone - longest), at(gone))]
+
+
+def test_one_that_may_have_run_where_nobody_saw_it_is_not_charged_more_than_its_cap() -> None:
+    unseen = a_child(state=ChildState.UNKNOWN, start_time=None)
+    started = decide(a_snapshot(a_run().limited_to("0.10"), offers=OFFERS)).status
+    run = a_run().limited_to("0.10").with_status(started)
+    cost = look(run, unseen, now=at(9000), offers=()).cost
+    assert 99_000 < cost.spent_usd <= 100_000
 
 
 def test_a_new_price_under_a_clock_that_went_back_takes_nothing_off_what_was_told() -> None:
@@ -115,6 +125,27 @@ def test_a_new_price_under_a_clock_that_went_back_takes_nothing_off_what_was_tol
     changed = look(run, a_child(), now=at(100), offers=dearer)
     assert charged(changed) == [(NOON, at(600)), (at(600), None)]
     assert changed.cost.spent_usd == told.cost.spent_usd
+
+
+@pytest.mark.parametrize(("price", "from_seconds"), [("1.00", 605), ("3.00", 595)])
+def test_as_far_as_clocks_may_differ_the_dearer_price_is_charged(
+    price: str, from_seconds: int
+) -> None:
+    """The start is told by a clock of the place, and the price by ours."""
+    offers = (an_offer(price, any_placement=True),)
+    changed = look(running(), a_child(), now=at(600), offers=offers, clock_skew_seconds=5)
+    assert charged(changed) == [(NOON, at(from_seconds)), (at(from_seconds), None)]
+
+
+def test_a_price_that_fell_and_rose_while_clocks_may_differ_is_charged_beside_the_first() -> None:
+    skew = timedelta(seconds=5)
+    attempt = ledger.repriced(a_running_attempt(price=PRICE), at(600), 1_000_000, skew)
+    attempt = ledger.repriced(attempt, at(602), 9_000_000, skew)
+    assert [(each.start_time, each.end_time) for each in attempt.charges] == [
+        (NOON, at(605)),
+        (at(605), at(605)),
+        (at(597), None),
+    ]
 
 
 def test_a_new_price_before_the_start_holds_from_the_start() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from lightcompute.api.reasons import Phase, Reason
 from lightcompute.api.status import AttemptState
-from lightcompute.core.budget import LATEST_START_SECONDS, STOP_EARLY_SECONDS
+from lightcompute.core.budget import LATEST_START_SECONDS, REQUEST_ANEW_SECONDS, STOP_EARLY_SECONDS
 from lightcompute.core.checks_begin import UNSCHEDULED_SECONDS
 from lightcompute.core.decide import decide
 from lightcompute.core.decision import Decision, RenewDeadline, StartAttempt, StopAttempt
@@ -106,6 +106,40 @@ def test_a_request_to_start_it_that_is_on_its_way_may_bring_the_old_deadline() -
     end = LATEST_START_SECONDS + LONG + OVERRUN
     for seconds, live in ((end - 1, True), (end, False)):
         assert decide(a_snapshot(run, UNSEEN, now=at(seconds))).status.attempts[-1].is_live == live
+
+
+def test_one_that_is_asked_for_again_after_minutes_may_live_so_much_longer() -> None:
+    """Its place was away, is there for a moment, takes the request, and is away again: another one elsewhere would be the second."""
+    run = (
+        a_run()
+        .limited_to("0.09")
+        .with_attempts(
+            an_attempt(price=PRICE, deadline_seconds=SHORT, stop_after_seconds=SHORT - 5)
+        )
+    )
+    soon = decide(a_snapshot(run, offers=OFFERS, now=at(REQUEST_ANEW_SECONDS - 1)))
+    assert soon.status.attempts[-1].requested_time is None
+    late = decide(a_snapshot(run, offers=OFFERS, now=at(600)))
+    assert any(isinstance(each, StartAttempt) for each in late.actions)
+    run = a_run().limited_to("0.09").with_status(late.status)
+    end = 600 + LATEST_START_SECONDS + SHORT + OVERRUN
+    for seconds, live in ((end - 1, True), (end, False)):
+        (attempt,) = decide(a_snapshot(run, UNSEEN, now=at(seconds))).status.attempts
+        assert attempt.is_live == live
+
+
+def test_a_deadline_that_was_over_before_the_start_is_recorded_as_one_of_no_length() -> None:
+    """A negative number is none that a status can hold: no API server would take it, and the run stood still for ever."""
+    child = a_child(
+        state=ChildState.EXITED,
+        exit_code=143,
+        start_time=at(20),
+        end_time=at(21),
+        deadline_seconds=-2,
+    )
+    run = a_run().limited_to("3.60").with_attempts(an_attempt(price=PRICE, deadline_seconds=LONG))
+    (attempt,) = decide(a_snapshot(run, child, now=at(30))).status.attempts
+    assert (attempt.deadline_seconds, attempt.reason) == (0, Reason.TIME_OVER)
 
 
 def test_one_that_its_place_ended_at_its_deadline_is_over_by_that_though_nobody_recorded_it() -> (

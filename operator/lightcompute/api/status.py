@@ -113,8 +113,14 @@ class Attempt(ReportModel):
     state: AttemptState = Field(description="Where it is in its life.")
     generation: int = Field(default=0, description="Generation of the spec that it carries out.")
     place: Place = Field(description="Where.")
-    rate_per_hour_usd: USD = Field(description="Price when reserved.")
+    rate_per_hour_usd: USD = Field(
+        description="Price when reserved, and until its start the price of then."
+    )
     reserved_time: datetime = Field(description="When it was recorded.")
+    requested_time: datetime | None = Field(
+        default=None,
+        description="When its place was asked for it anew, where nothing came of the request that followed its record.",
+    )
     deadline_seconds: int | None = Field(
         default=None,
         ge=0,

@@ -27,6 +27,8 @@ LONGEST_SECONDS = 10 * 365 * 86_400
 """No deadline is later than in ten years: next to nothing an hour would else pay beyond the end of the calendar."""
 LATEST_START_SECONDS = 120
 """So long after it was recorded, a request to create an attempt that got no answer may still take effect."""
+REQUEST_ANEW_SECONDS = 60
+"""A request so long after what is on record is recorded first: it too may take effect a while later."""
 STOP_EARLY_SECONDS = 5
 """So much sooner than its place would end it, the trainer has saved and left by itself."""
 RENEWAL_SLICE_SECONDS = 60
@@ -97,6 +99,8 @@ def renewed_deadline(
         paid_seconds(left_of(run, status, start), segment.rate_per_hour_usd, terms),
         _active_seconds(run, status, start),
     )
+    if allowed == 0:  # a price that fell counts from a little later, and nobody waits for that
+        gone = max(0, gone - terms.clock_skew_seconds)
     return None if allowed is None else gone + allowed
 
 
@@ -123,8 +127,14 @@ def certain_end(attempt: Attempt, terms: Terms) -> datetime | None:
         return None
     if attempt.start_time is None and attempt.queue_name is not None:
         return None  # a queue may let it start at any time, and its deadline counts from there
-    start = attempt.start_time or attempt.reserved_time + timedelta(seconds=LATEST_START_SECONDS)
+    start = attempt.start_time or latest_start(attempt)
     return start + timedelta(seconds=attempt.deadline_seconds) + terms.overrun
+
+
+def latest_start(attempt: Attempt) -> datetime:
+    """When `attempt`, never seen to start, did so at the latest."""
+    asked = attempt.requested_time or attempt.reserved_time
+    return asked + timedelta(seconds=LATEST_START_SECONDS)
 
 
 def reserved(attempt: Attempt, terms: Terms, now: datetime) -> MicroUSD:

@@ -9,13 +9,15 @@ from datetime import datetime, timedelta
 
 from lightcompute.api.reasons import Phase, Reason
 from lightcompute.api.status import Attempt
+from lightcompute.core.budget import REQUEST_ANEW_SECONDS
 from lightcompute.core.checks_end import releases
 from lightcompute.core.decision import Action, RenewDeadline, StartAttempt
 from lightcompute.core.facts import Facts
 from lightcompute.core.placement import look_for_place
+from lightcompute.core.revise import revised
 from lightcompute.core.search import search_end
 from lightcompute.core.snapshot import ChildState
-from lightcompute.core.verdict import SOON_SECONDS, Verdict, stop
+from lightcompute.core.verdict import SOON_SECONDS, Verdict, stop, with_attempt
 from lightcompute.core.waiting import Waiting, waiting
 
 UNSCHEDULED_SECONDS = 120
@@ -88,16 +90,26 @@ def a_recorded_attempt_is_started(facts: Facts) -> Verdict | None:
     actions: tuple[Action, ...] = (*releases(facts), start)
     if facts.seen:
         actions = renewal(facts, live)
+    else:
+        live = _requested(live, facts.now)
     told = f"attempt {live.number} is being started on {live.place}"
     queued = waits is not None and waits.reason is Reason.NOT_ADMITTED
     return Verdict(
         phase=Phase.PENDING if queued else Phase.STARTING,
         reason=waits.reason if waits is not None else Reason.ATTEMPT_STARTING,
         message=waits.message if waits is not None else told,
-        status=facts.status,
+        status=with_attempt(facts.status, live),
         actions=actions,
         look_again_at=_next_look(facts, live, waits),
     )
+
+
+def _requested(live: Attempt, now: datetime) -> Attempt:
+    """`live` with the request for it on record, where that comes late: whoever loses sight of it then knows for how long it may be there."""
+    known = live.requested_time or live.reserved_time
+    if now < known + timedelta(seconds=REQUEST_ANEW_SECONDS):
+        return live
+    return revised(live, requested_time=now)
 
 
 def _next_look(facts: Facts, live: Attempt, waits: Waiting | None) -> datetime:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from lightcompute.api.money import MicroUSD
 from lightcompute.api.reasons import FINISHED, Phase
 from lightcompute.api.status import Attempt, AttemptState, TrainingRunStatus
 from lightcompute.api.training_run import TrainingRun
@@ -18,6 +19,7 @@ from lightcompute.core.budget import (
     STOP_EARLY_SECONDS,
     Terms,
     certain_end,
+    latest_start,
     renewed_deadline,
     terms_of,
     worth_moving,
@@ -130,13 +132,13 @@ def _seen(attempt: Attempt, snapshot: Snapshot) -> Attempt:
     child = snapshot.child(attempt.number)
     if child is None:
         if attempt.start_time is None and attempt.state is not AttemptState.STOPPING:
-            return attempt
+            return _at_the_price_of_now(attempt, snapshot)
         return _ended(attempt, Child(attempt=attempt.number, state=ChildState.VANISHED), snapshot)
     match child.state:
         case ChildState.PENDING | ChildState.RUNNING if child.held_until is not None:
             return _not_held(attempt, child, child.held_until, snapshot)
         case ChildState.PENDING:
-            return attempt
+            return _at_the_price_of_now(attempt, snapshot)
         case ChildState.RUNNING:
             return _running(attempt, child, snapshot)
         case ChildState.UNKNOWN:
@@ -146,13 +148,26 @@ def _seen(attempt: Attempt, snapshot: Snapshot) -> Attempt:
 
 
 def _running(attempt: Attempt, child: Child, snapshot: Snapshot) -> Attempt:
+    skew = timedelta(seconds=snapshot.clock_skew_seconds)
     attempt = opened(attempt, child.start_time or attempt.reserved_time)
     if attempt.state is AttemptState.RESERVED:
         attempt = revised(attempt, state=AttemptState.RUNNING)
-    price = next(
+    price = _price_of(attempt, snapshot)
+    return attempt if price is None else repriced(attempt, _charged_until(snapshot), price, skew)
+
+
+def _at_the_price_of_now(attempt: Attempt, snapshot: Snapshot) -> Attempt:
+    """One that has not started has cost nothing yet: its whole deadline is to be paid for at the price of now."""
+    price = _price_of(attempt, snapshot)
+    if price is None or attempt.start_time is not None:
+        return attempt
+    return revised(attempt, rate_per_hour_usd=price)
+
+
+def _price_of(attempt: Attempt, snapshot: Snapshot) -> MicroUSD | None:
+    return next(
         (offer.rate_per_hour for offer in snapshot.offers if offer.place == attempt.place), None
     )
-    return attempt if price is None else repriced(attempt, _charged_until(snapshot), price)
 
 
 def _not_held(attempt: Attempt, child: Child, held_until: datetime, snapshot: Snapshot) -> Attempt:
@@ -176,8 +191,9 @@ def _unseen(attempt: Attempt, snapshot: Snapshot) -> Attempt:
     end = certain_end(attempt, terms_of(snapshot))
     if end is None or snapshot.now < end:
         return attempt
-    # Whether one that was never seen to start did so is not known: the cap holds in either case only if it is charged.
-    start = attempt.start_time or attempt.reserved_time
+    # Whether one that was never seen to start did so is not known: the cap holds in either case only if it is charged,
+    # for as long as its place let it live and no longer, whenever it began.
+    start = attempt.start_time or latest_start(attempt)
     gone = Child(attempt=attempt.number, state=ChildState.VANISHED, start_time=start, end_time=end)
     return _ended(attempt, gone, snapshot)
 
@@ -187,8 +203,10 @@ def _ended(attempt: Attempt, child: Child, snapshot: Snapshot) -> Attempt:
         attempt = opened(attempt, child.start_time or attempt.reserved_time)
     elif attempt.start_time is None and child.start_time is not None:
         attempt = opened(attempt, child.start_time)
-    if is_later(attempt.deadline_seconds, child.deadline_seconds):
-        attempt = revised(attempt, deadline_seconds=child.deadline_seconds)
+    kept = child.deadline_seconds
+    if kept is not None and is_later(attempt.deadline_seconds, kept):
+        # Less than none where it was taken in as its deadline passed; a status holds no such number.
+        attempt = revised(attempt, deadline_seconds=max(kept, 0))
     end = _end_of(attempt, child, snapshot)
     ending = judge(child, attempt, speaks_contract=snapshot.run.spec.speaks_contract, ended=end)
     attempt = closed(attempt, end)

@@ -70,13 +70,19 @@ def closed(attempt: Attempt, end: datetime) -> Attempt:
     return revised(attempt, charges=(*attempt.charges[:-1], ended))
 
 
-def repriced(attempt: Attempt, at: datetime, rate: MicroUSD) -> Attempt:
-    """`attempt` charged at `rate` from `at` on."""
+def repriced(
+    attempt: Attempt, at: datetime, rate: MicroUSD, skew: timedelta = timedelta()
+) -> Attempt:
+    """`attempt` charged at `rate` from `at` on, but never before its start.
+
+    Its start and end are told by another clock, which differs by up to `skew`: so much longer the dearer of the two prices is charged.
+    """
     segment = open_charge(attempt)
     if segment is None or segment.rate_per_hour_usd == rate:
         return attempt
+    at += -skew if rate > segment.rate_per_hour_usd else skew
     before = closed(attempt, at)
-    start = max(at, segment.start_time)
+    start = max(at, attempt.start_time or segment.start_time)
     new = Charge(start_time=start, rate_per_hour_usd=rate)
     return _folded_charges(revised(before, charges=(*before.charges, new)))
 

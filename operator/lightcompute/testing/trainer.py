@@ -123,6 +123,12 @@ class SimulatedAttempt:
         """From when its processes run, if nothing is in their way."""
         return max(self.start_time, self.mended_time or self.start_time)
 
+    def take_in(self, start: datetime) -> None:
+        """Its place takes it in at `start`, later than it was asked to. Its deadline stays when it was, as that of a Job does."""
+        if self.deadline_seconds is not None:
+            self.deadline_seconds -= int((start - self.asked_time).total_seconds())
+        self.start_time = start
+
     @property
     def fate(self) -> Fate:
         """What befalls it."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from fractions import Fraction
 from typing import Any
@@ -31,6 +31,8 @@ from lightcompute.core.snapshot import Allowance, Child, ChildState, Offer, Snap
 from lightcompute.testing.builders import HERE, NOON, RunBuilder
 from lightcompute.testing.trainer import NEVER, Obstacle, Script, SimulatedAttempt, kept
 from runcontract.results import KeptCheckpoint, Results
+
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class SimulatedCrash(BaseException):
@@ -57,6 +59,10 @@ class World:
     now: datetime = NOON
     offers: tuple[Offer, ...] = (Offer(place=HERE, rate_per_hour=0, any_placement=True),)
     grace_seconds: int = 30
+    clock_skew_seconds: int = 0
+    """Largest difference between the clocks, as snapshots tell it."""
+    places_ahead_seconds: float = 0
+    """By how much the clocks of places are ahead of ours; less than none where they are behind."""
     keeps_deadlines: bool = True
     """Whether the place itself ends an attempt at its deadline, and can be told of another."""
     refuses_starts: str = ""
@@ -66,6 +72,8 @@ class World:
     """How long whoever drives the loop reads logs after its start before it knows them."""
     read_from: datetime = NOON
     reachable: bool = True
+    cut_place: Place | None = None
+    """What cannot be reached where something cannot; every place when None."""
     cut_seconds: float = 0
     """How long it cannot be reached after a Trouble.CUT_OFF."""
     cut_until: datetime = NOON
@@ -111,11 +119,12 @@ class World:
 
     def price(self, place: Place, rate: MicroUSD) -> None:
         """From now on the place costs `rate` an hour."""
+        before = next(each.rate_per_hour for each in self.offers if each.place == place)
         self.offers = tuple(
             replace(offer, rate_per_hour=rate) if offer.place == place else offer
             for offer in self.offers
         )
-        self.prices.setdefault(str(place), []).append((self.now, rate))
+        self.prices.setdefault(str(place), [(_EVER, before)]).append((self.now, rate))
 
     def mend(self) -> None:
         """What keeps attempts from beginning is gone: those that wait go on."""
@@ -124,7 +133,7 @@ class World:
             if attempt.obstacle is not None and attempt.is_live(self.now):
                 attempt.obstacle, attempt.mended_time = None, self.now
                 if attempt.start_time == NEVER:
-                    attempt.start_time = self.now + timedelta(seconds=self.script.start_seconds)
+                    attempt.take_in(self.now + timedelta(seconds=self.script.start_seconds))
 
     # ---- the backend ---------------------------------------------------------------------------------
 
@@ -137,15 +146,14 @@ class World:
         return Snapshot(
             run=self.run,
             now=self.now,
-            children=tuple(
-                self._child(attempt) for attempt in self.attempts.values() if not attempt.released
-            ),
-            offers=self.offers if self._is_reachable else self._unavailable(),
+            children=self._children(),
+            offers=tuple(self._offered(offer) for offer in self.offers),
             checkpoints=self._checkpoints(),
             results=self.results,
             faults=self.faults,
             allowances=self.allowances(self.run),
             grace_seconds=self.grace_seconds,
+            clock_skew_seconds=self.clock_skew_seconds,
         )
 
     async def record(self, run: TrainingRun, status: TrainingRunStatus) -> TrainingRun:
@@ -171,7 +179,9 @@ class World:
         """Any number of times with the effect of one."""
         trouble = self._call()
         self._before(trouble)
-        if not self._is_reachable and not isinstance(action, DeleteRun | LetGo):
+        if not isinstance(action, DeleteRun | LetGo) and not self._reaches(action.attempt):
+            if isinstance(action, ReleaseAttempt):
+                return  # it is swept up when its place is there again
             raise TemporaryFault("the place cannot be reached")
         match action:
             case StartAttempt():
@@ -218,9 +228,17 @@ class World:
         ahead = (time for time in times if time > self.now and time.year < 9999)
         return min(ahead, default=None)
 
-    @property
-    def _is_reachable(self) -> bool:
+    def reaches(self, place: Place) -> bool:
+        """Whether `place` can be reached now."""
+        if self.cut_place is not None and place != self.cut_place:
+            return True
         return self.reachable and self.now >= self.cut_until
+
+    def _reaches(self, number: int) -> bool:
+        recorded = {each.number: each.place for each in self.run.status.attempts}
+        attempt = self.attempts.get(number)
+        place = recorded.get(number) if attempt is None else attempt.order.place
+        return place is None or self.reaches(place)
 
     def _true_cost(self, attempt: SimulatedAttempt) -> Fraction:
         place = str(attempt.order.place)
@@ -228,7 +246,7 @@ class World:
         known = self.prices.get(place, [])
         initial = next(o.rate_per_hour for o in self.offers if o.place == attempt.order.place)
         if known:
-            initial = next((rate for time, rate in reversed(known) if time <= start), known[0][1])
+            initial = next(rate for time, rate in reversed(known) if time <= start)
         changes = [(start, initial)] + [(time, rate) for time, rate in known if time > start]
         total = Fraction()
         for (begin, rate), (until, _) in zip(changes, [*changes[1:], (end, 0)], strict=True):
@@ -236,28 +254,40 @@ class World:
             total += Fraction(rate * (held // timedelta(microseconds=1)), 3_600_000_000)
         return total
 
+    def _children(self) -> tuple[Child, ...]:
+        """What can be seen, and what cannot: of a recorded attempt at a place that is away nobody knows whether it exists."""
+        kept = [attempt for attempt in self.attempts.values() if not attempt.released]
+        unknown = [
+            Child(attempt=each.number, state=ChildState.UNKNOWN)
+            for each in self.run.status.attempts
+            if each.is_live and each.number not in self.attempts and not self.reaches(each.place)
+        ]
+        return (*(self._child(attempt) for attempt in kept), *unknown)
+
     def _child(self, attempt: SimulatedAttempt) -> Child:
         number, end = attempt.order.attempt, attempt.end()
-        if not self._is_reachable:
+        if not self.reaches(attempt.order.place):
             return Child(attempt=number, state=ChildState.UNKNOWN)
         deadline = attempt.deadline_seconds if self.keeps_deadlines else None
         is_read = self.now >= self.read_from
         common: dict[str, Any] = {
             "attempt": number,
             "stopping": attempt.stop_time is not None,
-            "stopping_time": attempt.stop_time,
-            "asked_time": attempt.asked_time,
+            "stopping_time": self._stamp(attempt.stop_time),
+            "asked_time": self._stamp(attempt.asked_time),
             "deadline_seconds": deadline,
             "keeps_deadlines": self.keeps_deadlines,
             "progress": attempt.progress(self.now) if is_read else None,
             "heard_until": self.now if is_read and attempt.obstacle is None else None,
-            "start_time": attempt.start_time if attempt.start_time <= self.now else None,
+            "start_time": self._stamp(
+                attempt.start_time if attempt.start_time <= self.now else None
+            ),
         }
         if self.now < end.time:
             return self._alive(attempt, common)
         return Child(
             state=ChildState.VANISHED if end.vanished else ChildState.EXITED,
-            end_time=end.time,
+            end_time=self._stamp(end.time),
             exit_code=end.exit_code,
             signal=end.signal,
             interruption=end.interruption,
@@ -272,13 +302,18 @@ class World:
             common["waiting"] = attempt.obstacle.words
         holds = attempt.start_time <= self.now
         state = ChildState.RUNNING if holds else ChildState.PENDING
-        return Child(state=state, began_time=attempt.begin_time if holds else None, **common)
-
-    def _unavailable(self) -> tuple[Offer, ...]:
-        return tuple(
-            replace(offer, unavailable=Reason.NO_CAPACITY, message="it cannot be reached")
-            for offer in self.offers
+        return Child(
+            state=state, began_time=self._stamp(attempt.begin_time if holds else None), **common
         )
+
+    def _stamp(self, time: datetime | None) -> datetime | None:
+        """`time`, by the clock of the places."""
+        return None if time is None else time + timedelta(seconds=self.places_ahead_seconds)
+
+    def _offered(self, offer: Offer) -> Offer:
+        if self.reaches(offer.place):
+            return offer
+        return replace(offer, unavailable=Reason.NO_CAPACITY, message="it cannot be reached")
 
     def _checkpoints(self) -> tuple[KeptCheckpoint, ...]:
         steps = {step for each in self.attempts.values() for step in each.saved_steps(self.now)}

@@ -183,9 +183,25 @@ OF_THE_LEDGER: tuple[Mutant, ...] = (
     Mutant(
         name="one-that-may-have-run-unseen-is-free",
         file=_FACTS,
-        old="    start = attempt.start_time or attempt.reserved_time\n",
+        old="    start = attempt.start_time or latest_start(attempt)\n",
         new="    start = attempt.start_time\n",
         breaks="An attempt that was created in a cluster which then was lost costs nothing.",
+        tests=_OF_FACTS,
+    ),
+    Mutant(
+        name="one-that-may-have-run-unseen-is-charged-from-its-record",
+        file=_FACTS,
+        old="    start = attempt.start_time or latest_start(attempt)\n",
+        new="    start = attempt.start_time or attempt.reserved_time\n",
+        breaks="More is charged than was promised, and spent passes the cap though nothing that costs so much can have run.",
+        tests=_OF_FACTS,
+    ),
+    Mutant(
+        name="a-new-price-is-as-exact-as-clocks-are-not",
+        file=_LEDGER,
+        old="    at += -skew if rate > segment.rate_per_hour_usd else skew\n",
+        new="    at += timedelta()\n",
+        breaks="Each change of a price may leave something uncharged where the clocks of a place differ from ours.",
         tests=_OF_FACTS,
     ),
     Mutant(
@@ -223,7 +239,7 @@ OF_THE_LEDGER: tuple[Mutant, ...] = (
     Mutant(
         name="a-segment-begins-before-the-one-before-it",
         file=_LEDGER,
-        old="    start = max(at, segment.start_time)\n",
+        old="    start = max(at, attempt.start_time or segment.start_time)\n",
         new="    start = at\n",
         breaks="With a clock that went back time is charged twice.",
         tests=_OF_LEDGER,

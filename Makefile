@@ -5,7 +5,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help quickstart cluster images test e2e mutants check lint format crds lock clean
+.PHONY: help quickstart cluster images test e2e mutants sequences check lint format crds lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -54,6 +54,9 @@ e2e: .venv/.testcluster ## Run the tests with a real kubelet, real images and He
 
 mutants: .venv/.dev ## Put faults into a copy of the code that handles money, and tell which test notices each; MUTANTS="name name" tries some.
 	@PYTHONPATH=tests $(PYTHON) -P -m support.mutants.run $(MUTANTS)
+
+sequences: .venv/.dev ## Play 10,000 random sequences of edits, crashes and cuts on the simulator; SEQUENCES=1 SEED=4711 plays one again.
+	@PYTHONPATH=tests $(PYTHON) -P -m support.sequences.run $(if $(SEQUENCES),--sequences $(SEQUENCES)) $(if $(SEED),--seed $(SEED))
 
 check: lint ## Run format, lint, types, import contracts and the fast tests, in less than two minutes.
 	$(PYTEST) -m "not slow and not e2e"

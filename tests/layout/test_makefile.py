@@ -14,6 +14,7 @@ PROMISED = {
     "test",
     "e2e",
     "mutants",
+    "sequences",
     "check",
     "crds",
     "lock",

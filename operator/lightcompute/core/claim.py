@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from lightcompute.api.money import MicroUSD, charge
 from lightcompute.api.status import Attempt, TrainingRunStatus
-from lightcompute.core.budget import LATEST_START_SECONDS, Terms, certain_end, rate_of
+from lightcompute.core.budget import Terms, certain_end, latest_start, rate_of
 from lightcompute.core.ledger import open_charge
 from lightcompute.core.period import Calendar
 from lightcompute.core.revise import revised
@@ -114,10 +114,9 @@ def _promised(
 
 def starts_within(attempt: Attempt) -> tuple[datetime, datetime]:
     """From when to when an attempt that has not begun to cost may begin to."""
-    wait = timedelta(seconds=LATEST_START_SECONDS)
     if attempt.queue_name is not None:
-        wait = LONGEST_IN_A_QUEUE
-    return attempt.reserved_time, attempt.reserved_time + wait
+        return attempt.reserved_time, attempt.reserved_time + LONGEST_IN_A_QUEUE
+    return attempt.reserved_time, latest_start(attempt)
 
 
 def _by_period(spent: Spent, calendar: Calendar) -> dict[datetime, MicroUSD]:

@@ -306,3 +306,10 @@ def test_a_piece_that_pays_for_nothing_of_use_starts_nothing_and_says_so() -> No
     assert decision.reason is Reason.WAITING_FOR_BUDGET
     assert "reserve $0.060999 (reservationUSD)" in decision.message
     assert "pays for 29 s; 30 s are needed" in decision.message
+
+
+def test_a_budget_that_cannot_be_kept_changes_nothing_for_what_is_alive() -> None:
+    child = a_child(deadline_seconds=3569)
+    faulty = allowance("0.00", fault="it cannot be read")
+    decision = decide(a_snapshot(live(), child, now=at(60), allowances=(faulty,)))
+    assert (decision.status.phase, decision.actions) == (Phase.RUNNING, ())

@@ -110,7 +110,11 @@ def live_seconds(
     now: datetime,
     terms: Terms,
 ) -> int | None:
-    """Seconds from its start that the live attempt may run, where `own` is what its run and its place let it; None for no end."""
+    """Seconds from its start that the live attempt may run, where `own` is what its run and its place let it; None for no end.
+
+    A budget that cannot be kept as written changes nothing for what is alive.
+    """
+    allowances = tuple(each for each in allowances if not each.fault)
     rate, segment = rate_of(live), open_charge(live)
     if not allowances or rate == 0:
         return own

@@ -93,15 +93,16 @@ class Accounts:
 
     def hold(self, run: TrainingRun, written: TrainingRun) -> None:
         """`run` takes what `written`, which is about to be its record or is it, says, or waits."""
-        accounts = self._of(run)
-        if not accounts:
-            return
         namespace, uid = run.metadata.namespace or "", run.metadata.uid
+        if namespace not in self._accounts:
+            return
         if written.status.reason == Reason.WAITING_FOR_BUDGET:
             self._waiting[namespace][uid] = run
         else:
             self._waiting[namespace].pop(uid, None)
-        changes = [account.put(run, written.status, now=self._client.now()) for account in accounts]
+        changes = [
+            account.put(run, written.status, now=self._client.now()) for account in self._of(run)
+        ]
         if any(changes):
             self._tell_those_who_wait(namespace)
 
@@ -190,13 +191,16 @@ class Accounts:
     def _seen(self, before: Document | None, after: Document | None) -> None:
         document = after or before or {}
         namespace, name = document["metadata"]["namespace"], document["metadata"]["name"]
+        known_document = self._documents.get((namespace, name))
         if after is None:
+            if known_document is not None and _uid(known_document) != _uid(document):
+                return  # another of the same name was made meanwhile
             self._accounts[namespace].pop(name, None)
             self._documents.pop((namespace, name), None)
             self._unreadable.discard((namespace, name))
             self._wake_all(namespace)
             return
-        version = _version(self._documents.get((namespace, name)))
+        version = _version(known_document)
         if version and is_newer(version, _version(after)):
             return  # our own write is ahead of the watch
         self._documents[namespace, name] = after
@@ -225,14 +229,17 @@ class Accounts:
     def _runs_in(self, namespace: str) -> Iterable[TrainingRun]:
         for key in tuple(self._runs.keys()):
             named = self._runs.name(key)
-            if named is None or named[0] != namespace:
-                continue
-            try:
-                read = self._runs.get(key)
-            except Unreadable:
-                continue  # nothing new is started for it
-            if read is not None:
-                yield read.run
+            run = self._run(key) if named is not None and named[0] == namespace else None
+            if run is not None:
+                yield run
+
+    def _run(self, uid: str) -> TrainingRun | None:
+        """As it was last seen; None where that cannot be read: nothing new is started for it, and its claim stays."""
+        try:
+            read = self._runs.get(uid)
+        except Unreadable:
+            return None
+        return None if read is None else read.run
 
     def _wake_all(self, namespace: str) -> None:
         for run in self._runs_in(namespace):
@@ -261,9 +268,7 @@ class Accounts:
 
     async def _tell(self, account: Account) -> None:
         known = account.budget.status
-        statuses = [
-            read.run.status for uid in account.claims if (read := self._runs.get(uid)) is not None
-        ]
+        statuses = [run.status for run in map(self._run, account.claims) if run is not None]
         namespace = account.budget.metadata.namespace or ""
         waiting = sum(
             account.draws(run, run.status) for run in self._waiting.get(namespace, {}).values()
@@ -312,6 +317,10 @@ class Accounts:
             self._seen(document, await self._client.get(BUDGETS.named(namespace, name)))
             raise
         self._seen(document, written)
+
+
+def _uid(document: Document) -> str:
+    return str(document["metadata"]["uid"])
 
 
 def _version(document: Document | None) -> str:

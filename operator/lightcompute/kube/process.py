@@ -254,6 +254,11 @@ class Operator:
                 if all(each.synced.is_set() for each in self._backend.reflectors)
                 else "Jobs and pods are not listed yet"
             ),
+            "budgets": lambda: (
+                ""
+                if self._backend.accounts.listed.is_set()
+                else "the TrainingBudgets are not listed yet"
+            ),
         }
 
     def _silent_children(self) -> str:

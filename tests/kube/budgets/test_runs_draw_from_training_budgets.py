@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lightcompute.api.money import parse_usd
 from support.budgets import Purse
-from support.run_spaces import Run, Space
+from support.operators import eventually
+from support.run_spaces import Run, Space, a_space
 from support.testcluster.api import ApiFault
+from support.testcluster.cluster import Cluster
+from support.testcluster.proxy import FaultProxy
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -217,3 +222,24 @@ def test_the_table_of_budgets_says_what_is_left(space: Space, purse: Purse) -> N
     for name in ("spent", "limit"):
         assert space.operator.metric(f"lightcompute_budget_{name}_usd") > 0
     assert space.operator.metric("lightcompute_run_spent_usd") > 0
+
+
+def test_where_budgets_may_not_be_listed_nothing_starts_and_the_log_says_so(
+    served: Cluster, tmp_path: Path
+) -> None:
+    proxy = FaultProxy.start(served, folder=tmp_path)
+    with ExitStack() as stack:
+        stack.callback(proxy.stop)
+        proxy.answer(403, path="/trainingbudgets", times=None)
+        patience = {"kube.accounts.AGAIN_SECONDS": 0.5}
+        space = stack.enter_context(
+            a_space(served, tmp_path, kubeconfig=proxy.kubeconfig, patience=patience)
+        )
+        operator = space.start_operator()
+        run = space.submit("held", {"RUN_SECONDS": 1}, budget=CAP)
+        eventually(lambda: operator.said("before TrainingBudgets can be listed"), 30)
+        assert operator.ask("/readyz")[0] == 503
+        assert not run.status.get("attempts")
+        proxy.clear()
+        assert ends(run.in_phase("Succeeded")) == ["Completed"]
+        assert operator.ask("/readyz")[0] == 200

@@ -20,7 +20,7 @@ EACH = 50
 ENDLESS = Script(steps=100_000, deaf=True)
 
 
-@pytest.mark.parametrize("first", range(0, 400, EACH))
+@pytest.mark.parametrize("first", range(0, 300, EACH))
 def test_whatever_happens_the_cap_holds_and_so_does_what_is_told(first: int) -> None:
     tally = played(range(first, first + EACH))
     assert tally.failed == (), shortened(tally.failed[0])

@@ -50,21 +50,26 @@ async def _drive(
     journey, loop, key = Journey(), Loop(world), world.run.metadata.uid
     waiting = sorted(deeds, key=lambda deed: deed[0])
     end = NOON + timedelta(seconds=until_seconds)
+    up_again = world.now
     while not world.gone and world.now <= end:
         while waiting and NOON + timedelta(seconds=waiting[0][0]) <= world.now:
             waiting.pop(0)[1](world)
-        journey.looks += 1
-        assert journey.looks < most_looks, f"no end after {most_looks} looks at {world.now}"
         times = [] if not waiting else [NOON + timedelta(seconds=waiting[0][0])]
-        try:
-            look = await loop.step(key, world.now)
-            times += [] if look.look_again_at is None else [look.look_again_at]
-        except SimulatedCrash:
-            journey.crashes += 1
-            loop = Loop(world)
-            times = [world.now + timedelta(seconds=down_seconds)]
-            world.read_from = times[0] + timedelta(seconds=world.reading_seconds)
-        _watch(world, journey)
+        if world.now >= up_again:
+            journey.looks += 1
+            assert journey.looks < most_looks, f"no end after {most_looks} looks at {world.now}"
+            try:
+                look = await loop.step(key, world.now)
+                times += [] if look.look_again_at is None else [look.look_again_at]
+            except SimulatedCrash:
+                journey.crashes += 1
+                loop = Loop(world)
+                up_again = world.now + timedelta(seconds=down_seconds)
+                times.append(up_again)
+                world.read_from = up_again + timedelta(seconds=world.reading_seconds)
+            _watch(world, journey)
+        else:
+            times.append(up_again)  # meanwhile things happen, and nobody looks
         # Events are asked for after the look: it may have started something.
         event = world.next_event()
         times += [] if event is None else [event]

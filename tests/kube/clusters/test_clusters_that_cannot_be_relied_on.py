@@ -12,8 +12,10 @@ import yaml
 
 from lightcompute.api import labels
 from support.fleets import TYPES, Fleet, candidates, place_of
+from support.pod_costs import held_seconds
+from support.run_audit import Kind
 from support.testcluster.api import ApiFault
-from support.testcluster.fleet import CLUSTERS, NAMESPACE, Pool, secret, training_cluster
+from support.testcluster.fleet import CLUSTERS, NAMESPACE, PRICES, Pool, secret, training_cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -85,6 +87,32 @@ def test_a_lost_attempt_ends_when_its_deadline_has_passed_and_the_cap_holds(flee
     assert float(end["cost"]["spentUSD"]) <= 0.012
     proxy.come_back()
     fleet.reachable(AWAY)
+
+
+def test_a_deaf_program_in_a_cluster_that_is_cut_off_for_ever_is_gone_there_in_time(
+    fleet: Fleet,
+) -> None:
+    """Its place alone is left to end it; the operator sees nothing of that, starts no other, and charges no more than the cap."""
+    proxy = fleet.behind_a_proxy(AWAY)
+    fleet.join(AWAY, "eu-fra1")
+    fleet.reachable(AWAY, "eu-fra1")
+    run = fleet.submit("deaf", {"NEVER_ENDS": 1, "DEAF": 1}, budget={"limitUSD": "0.012"})
+    run.in_phase("Running")
+    proxy.go_dark(refuse=True)
+    there = fleet.watches[AWAY]
+
+    def is_over() -> bool:
+        pods = [pod for pod in there.all(Kind.POD) if pod["status"]["phase"] == "Running"]
+        return not pods
+
+    there.until(is_over, run.told_in_full, 90)
+    rate = float(PRICES[TYPES[AWAY]]) / 3600
+    cost = held_seconds(there.changes, run.uid) * rate
+    # Of whole seconds, and of controllers and a node that take a moment.
+    assert 0.012 - 6 * rate <= cost <= 0.012
+    end = run.in_phase("BudgetExhausted", seconds=90)
+    assert [each["place"]["cluster"] for each in end["attempts"]] == [AWAY]
+    assert cost <= float(end["cost"]["spentUSD"]) <= 0.012
 
 
 def test_the_namespace_of_a_cluster_cannot_change_under_its_runs(fleet: Fleet) -> None:

@@ -38,6 +38,7 @@ _WEIGHTS = {
     Stop: 1,
     Delete: 1,
 }
+_RARELY = 0.03
 
 
 def drawn(seed: int) -> Sequence:
@@ -62,7 +63,7 @@ def _setting(chance: Random) -> Setting:
     return Setting(
         limit=max(1, round(rates[0] * _span(chance, 20, 3000) / 3600)),
         rates=rates,
-        script=_script(chance),
+        script=_restless(chance) if chance.random() < _RARELY else _script(chance),
         speaks_contract=chance.random() < 0.85,
         max_restarts=chance.randint(0, 6),
         active_seconds=chance.choice((None, None, None, None, chance.randint(20, 2000))),
@@ -70,6 +71,7 @@ def _setting(chance: Random) -> Setting:
         skew_seconds=skew,
         ahead_seconds=chance.choice((-skew, skew, round(chance.uniform(-skew, skew), 3))),
         is_watched=chance.random() < 0.7,
+        obstacle=chance.choice((*[None] * 9, NO_ROOM, NO_IMAGE, NO_IMAGE)),
         reading_seconds=chance.choice((0, 0, 20)),
     )
 
@@ -82,6 +84,20 @@ def _script(chance: Random) -> Script:
         start_seconds=chance.choice((0.0, 0.5, 30.0)),
         deaf=chance.random() < 0.4,
         fates={number: _fate(chance) for number in range(1, 9) if chance.random() < 0.5},
+    )
+
+
+def _restless(chance: Random) -> Script:
+    """Its machines are taken away again and again: more attempts than a status lists."""
+    return Script(
+        steps=3000,
+        save_every=1,
+        fates={
+            number: Fate(
+                after_seconds=_span(chance, 5, 60), exit_code=137, interruption=Reason.PREEMPTED
+            )
+            for number in range(1, 41)
+        },
     )
 
 
@@ -104,6 +120,11 @@ def _fate(chance: Random) -> Fate:
 
 
 def _steps(chance: Random, setting: Setting) -> Iterator[Step]:
+    if chance.random() < _RARELY:
+        # More changes of price than an attempt lists.
+        for _ in range(chance.randint(15, 30)):
+            yield _step(chance, setting, Price)
+            yield Wait(seconds=_span(chance, 0.1, 60))
     kinds, weights = tuple(_WEIGHTS), tuple(_WEIGHTS.values())
     for _ in range(chance.randint(2, 9)):
         if chance.random() < 0.7:
@@ -131,7 +152,7 @@ def _step(chance: Random, setting: Setting, kind: type[Step]) -> Step:
     if kind is Kill:
         return Kill(down_seconds=_span(chance, 0.1, 10_000))
     if kind is Obstruct:
-        return Obstruct(obstacle=chance.choice((None, None, NO_ROOM, NO_IMAGE, NO_POD)))
+        return Obstruct(obstacle=chance.choice((None, None, None, NO_ROOM, NO_IMAGE, NO_POD)))
     return _deed(chance, kind)
 
 

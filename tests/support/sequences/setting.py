@@ -9,7 +9,7 @@ from typing import Any
 from lightcompute.api.money import MicroUSD, format_usd
 from lightcompute.core.snapshot import Offer
 from lightcompute.testing.builders import HERE, a_place, a_run
-from lightcompute.testing.trainer import Script
+from lightcompute.testing.trainer import Obstacle, Script
 from lightcompute.testing.world import World
 from support.sequences.steps import Step
 
@@ -34,6 +34,8 @@ class Setting:
     """By how much the clocks of places are truly ahead of ours."""
     is_watched: bool = True
     """Whether a watch tells whoever drives the loop of edits and ends; else only its own next look finds them."""
+    obstacle: Obstacle | None = None
+    """What keeps the first attempts from beginning."""
     reading_seconds: float = 0
 
     def world(self, kind: type[World] = World) -> World:
@@ -56,6 +58,7 @@ class Setting:
             grace_seconds=self.grace_seconds,
             clock_skew_seconds=self.skew_seconds,
             places_ahead_seconds=self.ahead_seconds,
+            obstacle=self.obstacle,
             reading_seconds=self.reading_seconds,
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from support.sequences.play import Played, play
 from support.sequences.setting import Sequence
 
-_TRIES = 2_000
+_TRIES = 500
 
 
 def shortened(failed: Played, player: Callable[[Sequence], Played] = play) -> Played:

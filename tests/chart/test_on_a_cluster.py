@@ -121,7 +121,7 @@ def test_definitions_of_another_release_are_not_taken_over_in_silence(chart: Cha
     said = str(refusal.value)
     assert f"exists already and belongs to {NAMESPACE}/lightcompute" in said
     assert "--set crds.enabled=false" in said
-    assert "kubectl annotate crd trainingclusters.lightcompute.dev" in said
+    assert "kubectl annotate crd trainingbudgets.lightcompute.dev" in said
 
 
 def test_operators_of_different_namespaces_live_side_by_side(chart: ChartCluster) -> None:

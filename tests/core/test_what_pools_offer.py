@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lightcompute.api.money import parse_usd
 from lightcompute.api.reasons import Reason
-from lightcompute.api.status import Place
+from lightcompute.api.status import Place, Whereabouts
 from lightcompute.core.decide import decide
 from lightcompute.core.decision import StartAttempt
 from lightcompute.core.facts import establish
@@ -156,3 +156,25 @@ def test_a_run_with_checkpoints_on_a_claim_stays_in_its_cluster() -> None:
     found = look_for_place(establish(snapshot))
     told = {each.place.cluster: each.reason for each in found.candidates}
     assert told == {"eur": Reason.CLAIM_ELSEWHERE, "ord": Reason.CHOSEN}
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        (Whereabouts(cluster_uid="one", namespace="training"), Reason.CHOSEN),
+        (Whereabouts(cluster_uid="one", namespace="elsewhere"), Reason.CLAIM_ELSEWHERE),
+        (Whereabouts(cluster_uid="another", namespace="training"), Reason.CLAIM_ELSEWHERE),
+        (None, Reason.CHOSEN),
+    ],
+    ids=["as before", "another namespace", "another cluster", "not on record"],
+)
+def test_a_cluster_of_the_same_name_is_not_where_its_claim_is_once_it_leads_elsewhere(
+    before: Whereabouts | None, reason: Reason
+) -> None:
+    run = a_team_run().with_spec(storage={"persistentVolumeClaim": {"claimName": "runs"}})
+    ended = an_ended_attempt(1, place=POOL.place, whereabouts=before)
+    here = replace(POOL, whereabouts=Whereabouts(cluster_uid="one", namespace="training"))
+    offers = offers_of(run.build(), (here,), now=NOW)
+    snapshot = a_snapshot(run.with_attempts(ended), offers=offers, now=at(10_000))
+    [told] = look_for_place(establish(snapshot)).candidates
+    assert told.reason == reason

@@ -236,12 +236,10 @@ def _tidy(planes: tuple[ControlPlane, ...]) -> None:
     for plane in planes[1:]:
         for path in ("/apis/batch/v1", "/api/v1"):
             for kind in ("jobs",) if "batch" in path else ("configmaps", "services", "pods"):
-                for each in plane.api.get(
-                    f"{path}/namespaces/{NAMESPACE}/{kind}", labelSelector=labels.RUN_UID
-                )["items"]:
-                    name = each["metadata"]["name"]
+                for each in plane.api.get(f"{path}/{kind}", labelSelector=labels.RUN_UID)["items"]:
+                    name, namespace = each["metadata"]["name"], each["metadata"]["namespace"]
                     with suppress(ApiFault):  # gone already
                         plane.api.delete(
-                            f"{path}/namespaces/{NAMESPACE}/{kind}/{name}",
+                            f"{path}/namespaces/{namespace}/{kind}/{name}",
                             {"propagationPolicy": "Background", "gracePeriodSeconds": 0},
                         )

@@ -132,6 +132,10 @@ class Reason(_Word):
         "ClusterUnknown",
         "There is no TrainingCluster of the name that the attempt was placed into. Apply it again: what runs there is found again.",
     )
+    ATTEMPT_ELSEWHERE = (
+        "AttemptElsewhere",
+        "The TrainingCluster was deleted and applied again, and leads to another cluster or namespace than the attempt is in. Apply it as it was: until then the attempt is charged on, and is not moved before it is certainly over.",
+    )
     CLAIM_ELSEWHERE = (
         "ClaimElsewhere",
         "The run has trained in another cluster, and its checkpoints are on a claim there; here it would begin anew.",

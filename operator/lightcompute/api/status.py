@@ -51,6 +51,26 @@ class Place(ReportModel):
         return "/".join(part for part in parts if part)
 
 
+class Whereabouts(ReportModel):
+    """Where the children of an attempt are, whatever the name of its place leads to later."""
+
+    cluster_uid: str = Field(
+        default="",
+        max_length=64,
+        description="UID of the cluster, which is that of its namespace kube-system. Empty for children beside their run.",
+    )
+    namespace: str = Field(
+        default="",
+        max_length=63,
+        description="Namespace there. Empty for children beside their run.",
+    )
+
+    def __str__(self) -> str:
+        if not self.cluster_uid:
+            return "beside the run"
+        return f"in namespace {self.namespace} of the cluster {self.cluster_uid}"
+
+
 class Candidate(ReportModel):
     """A place of the last round, and what became of it."""
 
@@ -113,6 +133,10 @@ class Attempt(ReportModel):
     state: AttemptState = Field(description="Where it is in its life.")
     generation: int = Field(default=0, description="Generation of the spec that it carries out.")
     place: Place = Field(description="Where.")
+    whereabouts: Whereabouts | None = Field(
+        default=None,
+        description="Where its children are. None for one of a version that did not record it: they are where its place leads to.",
+    )
     rate_per_hour_usd: USD = Field(
         description="Price when reserved, and until its start the price of then."
     )

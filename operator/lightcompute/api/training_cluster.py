@@ -22,6 +22,7 @@ from lightcompute.api.names import (
 )
 from lightcompute.api.pod import Toleration
 from lightcompute.api.reasons import ClusterConditionType
+from lightcompute.api.status import Whereabouts
 from lightcompute.api.training_run import Metadata
 from runcontract.base import (
     API_VERSION,
@@ -229,6 +230,9 @@ class Owed(ReportModel):
     run: str = Field(max_length=127, description="Namespace and name of the run.")
     run_uid: str = Field(max_length=64, description="Its UID.")
     attempt: int = Field(ge=0, description="Number of the attempt.")
+    whereabouts: Whereabouts | None = Field(
+        default=None, description="Where its children are. None where that is not on record."
+    )
     since: datetime = Field(description="Since when.")
 
 

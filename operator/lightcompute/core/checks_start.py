@@ -187,6 +187,7 @@ def _new_attempt(facts: Facts, offer: Offer) -> Attempt:
         state=AttemptState.RESERVED,
         generation=facts.run.metadata.generation,
         place=offer.place,
+        whereabouts=offer.whereabouts,
         rate_per_hour_usd=offer.rate_per_hour,
         reserved_time=facts.now,
         deadline_seconds=reserved.seconds,

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from lightcompute.api.money import MicroUSD
 from lightcompute.api.reasons import Reason
-from lightcompute.api.status import Place
+from lightcompute.api.status import Place, Whereabouts
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.core.line import Pools, Turn
 from lightcompute.core.quantity import whole
@@ -46,6 +46,8 @@ class Stall:
     shut: tuple[Reason, str] | None = None
     """Why nobody can use it now."""
     stock_out: StockOut | None = None
+    whereabouts: Whereabouts | None = None
+    """Where the children of an attempt would be."""
 
 
 def need_of(run: TrainingRun, gpu_resource: str) -> Need:
@@ -75,6 +77,7 @@ def offers_of(
                 rate_per_hour=stall.price_per_gpu_hour * (need.total or run.spec.trainer.devices),
                 unavailable=reason,
                 message=message,
+                whereabouts=stall.whereabouts,
             )
         )
     return tuple(offers)

@@ -132,10 +132,15 @@ def _away_from_its_claim(facts: Facts, offer: Offer) -> tuple[Reason, str] | Non
     claim = facts.run.spec.storage.persistent_volume_claim
     if claim is None:
         return None
-    homes = [each.place.cluster for each in facts.status.attempts if each.start_time is not None]
-    if not homes or offer.place.cluster == homes[-1]:
+    started = [each for each in facts.status.attempts if each.start_time is not None]
+    if not started:
         return None
-    return Reason.CLAIM_ELSEWHERE, f"its claim {claim.claim_name} is in {homes[-1]}"
+    home = started[-1]
+    if offer.place.cluster != home.place.cluster:
+        return Reason.CLAIM_ELSEWHERE, f"its claim {claim.claim_name} is in {home.place.cluster}"
+    if None in (home.whereabouts, offer.whereabouts) or home.whereabouts == offer.whereabouts:
+        return None
+    return Reason.CLAIM_ELSEWHERE, f"its claim {claim.claim_name} is {home.whereabouts}"
 
 
 def _too_dear(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from lightcompute.api.money import MicroUSD
 from lightcompute.api.reasons import Reason
-from lightcompute.api.status import Place
+from lightcompute.api.status import Place, Whereabouts
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.core.period import Calendar
 from lightcompute.core.progress import Progress
@@ -90,6 +90,8 @@ class Offer:
     message: str = ""
     any_placement: bool = False
     """Whether `placement.gpuTypes`, `regions` and `clusters` don't apply: this machine, which is the only place there is."""
+    whereabouts: Whereabouts | None = None
+    """Where the children of an attempt would be; None where that does not matter."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from lightcompute.api.reasons import Reason
-from lightcompute.api.status import Attempt, TrainingRunStatus
+from lightcompute.api.status import Attempt, TrainingRunStatus, Whereabouts
 from lightcompute.api.training_cluster import Owed
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.backend import Conflict, PermanentFault, TemporaryFault
@@ -235,7 +235,7 @@ class KubeBackend:
 
     async def _release(self, run: TrainingRun, attempt: int) -> None:
         recorded = _recorded(run, attempt)
-        if recorded is not None and self._reached(recorded.place.cluster) is None:
+        if recorded is not None and self._reached(recorded) is None:
             return  # it is swept up when the cluster is there again
         await self._site(run, attempt).performer.release(run, attempt)
 
@@ -247,6 +247,7 @@ class KubeBackend:
             run=run.label,
             run_uid=run.metadata.uid,
             attempt=attempt,
+            whereabouts=recorded.whereabouts,
             since=self._client.now().replace(microsecond=0),
         )
         await self.atlas.owe(recorded.place.cluster, owed)
@@ -270,16 +271,18 @@ class KubeBackend:
 
     # ---- where attempts are -------------------------------------------------------------------------
 
-    def _reached(self, cluster: str) -> Site | None:
-        """The site of `cluster`, if what is in it can be seen now. Raises TemporaryFault where it only does not answer at this moment."""
+    def _reached(self, attempt: Attempt) -> Site | None:
+        """The site that `attempt` is in, if that can be seen now. Raises TemporaryFault where it only does not answer at this moment."""
+        cluster = attempt.place.cluster
         worker = self.atlas.worker(cluster)
-        if worker is None:
-            return self.own if cluster == self._settings.pool.cluster else None
-        if worker.is_own:
-            return self.own
+        if worker is None or worker.is_own:
+            leads_here = worker is not None or cluster == self._settings.pool.cluster
+            return self.own if leads_here and _is_there(attempt, Whereabouts()) else None
         if worker.is_suspect:
             raise TemporaryFault(f"the cluster {cluster} does not answer at this moment")
-        return worker.site if worker.reach.answers else None
+        # The name may lead elsewhere than when the attempt was placed: nothing of it there says nothing about it.
+        is_seen = worker.reach.answers and _is_there(attempt, worker.whereabouts)
+        return worker.site if is_seen else None
 
     def _site(self, run: TrainingRun, attempt: int) -> Site:
         """Where `attempt` is: where its record says, or else where something of it is seen. Raises TemporaryFault."""
@@ -289,10 +292,10 @@ class KubeBackend:
             return next(
                 (site for site in self._sites() if attempt in _numbers(site, uid)), self.own
             )
-        cluster = recorded.place.cluster
-        site = self._reached(cluster)
+        site = self._reached(recorded)
         if site is None:
-            raise TemporaryFault(f"the cluster {cluster} cannot be reached")
+            told = self._unseen(recorded).waiting
+            raise TemporaryFault(f"the cluster {recorded.place.cluster} cannot be reached: {told}")
         return site
 
     def _sites(self) -> tuple[Site, ...]:
@@ -309,7 +312,7 @@ class KubeBackend:
         uid = run.metadata.uid
         live = run.status.attempts[-1] if run.status.attempts else None
         if live is not None and live.is_live:
-            site = self._reached(live.place.cluster)
+            site = self._reached(live)
             child = self._unseen(live) if site is None else await site.sight.child(run, live.number)
             if child is not None:
                 children.append(child)
@@ -323,10 +326,13 @@ class KubeBackend:
         return tuple(sorted(children, key=lambda child: child.attempt))
 
     def _unseen(self, attempt: Attempt) -> Child:
-        """An attempt in a cluster that cannot be reached, or that there is no TrainingCluster of any more."""
+        """An attempt in a cluster that cannot be reached, or that no TrainingCluster leads to any more."""
         worker: WorkerCluster | None = self.atlas.worker(attempt.place.cluster)
         if worker is None:
             reason, told = Reason.CLUSTER_UNKNOWN, Reason.CLUSTER_UNKNOWN.sentence
+        elif worker.reach.answers:
+            reason = Reason.ATTEMPT_ELSEWHERE
+            told = f"it is {attempt.whereabouts}, and the TrainingCluster {worker.name} leads {worker.whereabouts}"
         else:
             reason = Reason.CLUSTER_UNREACHABLE
             told = f"{worker.reach.reason}: {worker.reach.message}"
@@ -377,6 +383,11 @@ class KubeBackend:
 
 def _recorded(run: TrainingRun, attempt: int) -> Attempt | None:
     return next((each for each in run.status.attempts if each.number == attempt), None)
+
+
+def _is_there(attempt: Attempt, whereabouts: Whereabouts) -> bool:
+    """Whether its children are at `whereabouts`; where that is not on record, its place is believed."""
+    return attempt.whereabouts in (None, whereabouts)
 
 
 def _numbers(site: Site, run_uid: str) -> set[int]:

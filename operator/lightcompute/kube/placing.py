@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lightcompute.api.reasons import Reason
-from lightcompute.api.status import Place
+from lightcompute.api.status import Place, Whereabouts
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.core.line import Line, Plan, Turn, Waiting, line_up
 from lightcompute.core.market import Stall, StockOut, lined_up_for, need_of, offers_of
@@ -177,6 +177,7 @@ class Placing:
                     place=self._pool.place,
                     price_per_gpu_hour=self._pool.price_per_gpu_hour,
                     gpu_resource=self._pool.gpu_resource,
+                    whereabouts=Whereabouts(),
                 ),
             )
         return tuple(
@@ -210,6 +211,7 @@ class Placing:
                 namespaces=worker.cluster.spec.allowed_namespaces,
                 shut=shut,
                 stock_out=self._believed(pool.place, now),
+                whereabouts=worker.whereabouts,
             )
             for pool, count in zip(worker.pools, padded, strict=True)
         )

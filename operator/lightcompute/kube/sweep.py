@@ -91,7 +91,10 @@ class Sweep:
         if removed:
             self._removed(removed)
         left = {(each.run_uid, each.attempt) for each in found}
-        await self._atlas.settle(worker.name, lambda owed: _is_settled(owed, left))
+        here = (None, worker.whereabouts)
+        await self._atlas.settle(
+            worker.name, lambda owed: owed.whereabouts in here and _is_settled(owed, left)
+        )
         return {each.uid for each in orphans}
 
     async def _children(self, site: Site) -> AsyncIterator[Found]:

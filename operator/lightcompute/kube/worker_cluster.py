@@ -19,6 +19,7 @@ from typing import Any
 from kubernetes.aio.client import Configuration
 
 from lightcompute.api.reasons import Reason
+from lightcompute.api.status import Whereabouts
 from lightcompute.api.training_cluster import TrainingCluster
 from lightcompute.backend import PermanentFault, TemporaryFault
 from lightcompute.kube.client import ClusterClient, Document, Heard
@@ -126,6 +127,13 @@ class WorkerCluster:
     def is_own(self) -> bool:
         """Whether it is the cluster that the operator works for."""
         return self.cluster.spec.connection.in_cluster
+
+    @property
+    def whereabouts(self) -> Whereabouts:
+        """Where children of runs are in it; only what answers is known to be the cluster that it was."""
+        if self.is_own:
+            return Whereabouts()
+        return Whereabouts(cluster_uid=self.uid, namespace=str(self.cluster.spec.namespace))
 
     @property
     def is_suspect(self) -> bool:

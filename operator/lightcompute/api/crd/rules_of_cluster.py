@@ -25,7 +25,7 @@ KEPT = Rule(
     " when nothing runs there any more, delete this TrainingCluster and apply the new one",
     field="spec.namespace",
 )
-"""Attempts are looked for in this namespace alone: in another one they would look gone while they train, and be started a second time.
+"""New attempts are looked for in this namespace alone, and those placed before a change of it would be out of sight.
 
 Another way to the cluster that leaves runs beside themselves (`inCluster`) has no namespace, so it is held as well.
 """

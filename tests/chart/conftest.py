@@ -10,7 +10,8 @@ from support.chart_cluster import ChartCluster, chart_cluster
 from support.helm_chart import Helm
 from support.testcluster.binaries import HELM, NoBinaries, binary
 from support.testcluster.control_plane import ControlPlane
-from support.testcluster.fixtures import control_plane, simulated
+from support.testcluster.fixtures import control_plane_apart as control_plane
+from support.testcluster.fixtures import simulated
 
 __all__ = ["control_plane", "simulated"]
 

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 def test_a_suspended_run_is_resumed_where_it_was(local_run: Make) -> None:
-    run = local_run(steps=30, step_seconds=0.1, save_every=2)
+    run = local_run(steps=20, step_seconds=0.01, save_every=2, hold_at_step=5)
     process = run.start("--set", "checkpoints.keepLatest=4")
     eventually(lambda: run.steps_reported() > 4)
     code, said = run.ask("suspend")
@@ -42,7 +42,7 @@ def test_a_run_that_is_over_is_not_resumed(local_run: Make) -> None:
 
 
 def test_a_run_that_somebody_acts_for_is_not_resumed_beside_them(local_run: Make) -> None:
-    run = local_run(steps=100, step_seconds=0.1)
+    run = local_run(steps=20, step_seconds=0.01, hold_at_step=5)
     run.start()
     eventually(lambda: run.folder.has_controller() and run.steps_reported() > 0)
     code, said = run.ask("resume")

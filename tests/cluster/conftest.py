@@ -2,10 +2,10 @@
 
 from support.testcluster.fixtures import (
     a_second_control_plane,
-    control_plane,
     fault_proxy,
     namespace,
     simulated,
 )
+from support.testcluster.fixtures import control_plane_apart as control_plane
 
 __all__ = ["a_second_control_plane", "control_plane", "fault_proxy", "namespace", "simulated"]

@@ -24,7 +24,7 @@ def begun(run: LocalRun, *options: str) -> LocalRun:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_is_saved_and_goes_on(local_run: Make, number: int, code: int) -> None:
-    run = begun(local_run(steps=60, step_seconds=0.1, save_every=100))
+    run = begun(local_run(steps=20, step_seconds=0.01, save_every=100, hold_at_step=5))
     controller = run.processes[0]
     # As a terminal does it: to every process of the session, so that a trainer in it would be hit as well.
     os.killpg(controller.pid, number)
@@ -42,7 +42,7 @@ def test_an_interrupted_run_is_saved_and_goes_on(local_run: Make, number: int, c
 
 
 def test_who_insists_does_not_wait_for_a_trainer_that_does_not_listen(local_run: Make) -> None:
-    run = begun(local_run(steps=40, save_every=2, deaf=1, step_seconds=0.2))
+    run = begun(local_run(steps=20, save_every=2, deaf=1, hold_at_step=5))
     controller = run.processes[0]
     controller.send_signal(signal.SIGINT)
     eventually(lambda: run.status().phase is Phase.STOPPING)

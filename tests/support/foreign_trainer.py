@@ -2,7 +2,8 @@
 
 Run as a program by tests of whoever supervises trainers. Variables set how it behaves: FOREIGN_STEPS (20), FOREIGN_STEP_SECONDS
 (0.05), FOREIGN_SAVE_EVERY (5), FOREIGN_LEAVE_SECONDS (0, taken to save and leave), FOREIGN_EXIT_AT_STEP and FOREIGN_EXIT_CODE (leave
-so, once reached), FOREIGN_DEAF (ignore SIGTERM), FOREIGN_CHATTER (lines that are no reports).
+so, once reached), FOREIGN_HOLD_AT_STEP (wait there until asked to leave, unless it resumed), FOREIGN_DEAF (ignore SIGTERM),
+FOREIGN_CHATTER (lines that are no reports).
 
 Two of them at once in one folder leave the file `two-trainers` there.
 """
@@ -44,6 +45,7 @@ SAVE_EVERY = int(os.environ.get("FOREIGN_SAVE_EVERY", "5"))
 LEAVE_SECONDS = float(os.environ.get("FOREIGN_LEAVE_SECONDS", "0"))
 EXIT_AT_STEP = int(os.environ.get("FOREIGN_EXIT_AT_STEP", "-1"))
 EXIT_CODE = int(os.environ.get("FOREIGN_EXIT_CODE", "1"))
+HOLD_AT_STEP = int(os.environ.get("FOREIGN_HOLD_AT_STEP", "-1"))
 TOKENS_PER_STEP = 100
 
 
@@ -85,6 +87,8 @@ class Trainer:
             self._take_a_step()
             if self.step == EXIT_AT_STEP and self.resumed_from != self.step:
                 return ExitCode(EXIT_CODE)
+            while self.step == HOLD_AT_STEP and self.resumed_from is None and not self.asked:
+                time.sleep(0.01)
             if self.asked:
                 return self._leave(ExitCode.PREEMPTED, "Preempted")
             if time.monotonic() >= self.stop_at:

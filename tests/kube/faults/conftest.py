@@ -10,7 +10,8 @@ import pytest
 from support.run_spaces import Space, a_space
 from support.testcluster.cluster import Cluster
 from support.testcluster.control_plane import ControlPlane
-from support.testcluster.fixtures import control_plane, fault_proxy
+from support.testcluster.fixtures import control_plane_apart as control_plane
+from support.testcluster.fixtures import fault_proxy
 from support.testcluster.proxy import FaultProxy
 from support.workloads import UNHURRIED
 from support.write_points import WritePoints

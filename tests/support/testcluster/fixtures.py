@@ -19,6 +19,7 @@ from support.testcluster.control_plane import ControlPlane
 from support.testcluster.proxy import FaultProxy
 
 GIVEN = "LIGHTCOMPUTE_TEST_KUBECONFIG"
+_SHARED = pytest.StashKey[Cluster]()
 
 
 def built(request: pytest.FixtureRequest) -> None:
@@ -47,18 +48,36 @@ def started(folder: Path, name: str) -> ControlPlane:
     return plane
 
 
+def _cluster(request: pytest.FixtureRequest, folder: Path) -> Cluster:
+    if given := os.environ.get(GIVEN):
+        return given_cluster(Path(given), folder=folder)
+    built(request)
+    return started(folder, "us-ord1")
+
+
 @pytest.fixture(scope="session")
 def control_plane(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Cluster:
+    """The cluster that tests share; one for each pytest worker, started when a test first asks for it.
+
+    A session's fixture is made anew for each conftest.py that imports it, and a control plane at rest still takes its part of the cores:
+    so the worker keeps it.
+    """
+    shared = request.config.stash.get(_SHARED, None)
+    if shared is None:
+        shared = _cluster(request, tmp_path_factory.mktemp("us-ord1"))
+        request.config.stash[_SHARED] = shared
+        request.config.add_cleanup(shared.stop)
+    return shared
+
+
+@pytest.fixture(scope="session")
+def control_plane_apart(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
-    """The cluster that tests share; one for each pytest worker, started when a test first asks for it."""
-    folder = tmp_path_factory.mktemp("us-ord1")
-    cluster: Cluster
-    if given := os.environ.get(GIVEN):
-        cluster = given_cluster(Path(given), folder=folder)
-    else:
-        built(request)
-        cluster = started(folder, "us-ord1")
+    """A folder's own, for tests that do to it what others would not bear; imported there as `control_plane`."""
+    cluster = _cluster(request, tmp_path_factory.mktemp("us-ord1"))
     yield cluster
     cluster.stop()
 

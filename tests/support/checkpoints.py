@@ -14,6 +14,7 @@ from lightgpt.checkpoint.identity import CheckpointIdentity
 from lightgpt.checkpoint.reading import LoadedCheckpoint
 from lightgpt.checkpoint.snapshot import Snapshot
 from lightgpt.checkpoint.store import CheckpointStore, SavedCheckpoint
+from lightgpt.vault.objects import Objects
 from runcontract.losses import Loss
 from runcontract.order import Checkpoints
 
@@ -61,6 +62,7 @@ def store_at(
     keep_best: bool = True,
     files: FileSystem | None = None,
     identity: CheckpointIdentity = IDENTITY,
+    objects: Objects | None = None,
 ) -> CheckpointStore:
     """A store of `attempt`."""
     return CheckpointStore(
@@ -68,6 +70,7 @@ def store_at(
         identity=replace(identity, attempt=attempt),
         settings=Checkpoints(keep_latest=keep_latest, keep_best=keep_best),
         files=files,
+        objects=objects,
     )
 
 

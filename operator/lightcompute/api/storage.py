@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from lightcompute.api.names import ObjectName
 from runcontract.base import ContractModel, FieldFault, refuse
+from runcontract.order import Bucket
 
 
 class PersistentVolumeClaim(ContractModel):
@@ -16,27 +17,14 @@ class PersistentVolumeClaim(ContractModel):
     claim_name: ObjectName = Field(description="Name of the claim.")
 
 
-class S3(ContractModel):
-    """A bucket that speaks S3."""
+class S3(Bucket):
+    """A bucket that speaks S3, reachable from every cluster."""
 
-    bucket: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
-        max_length=63,
-        description="Name of the bucket.",
-    )
-    prefix: str = Field(
-        default="",
-        max_length=512,
-        pattern=r"^([A-Za-z0-9_=.-]+/)*([A-Za-z0-9_=.-]+)?$",
-        description="Start of every key, such as `runs/`.",
-    )
-    endpoint: str | None = Field(
+    secret_name: ObjectName | None = Field(
         default=None,
-        max_length=500,
-        pattern=r"^https?://[A-Za-z0-9.:-]+/?$",
-        description="Address of the service. Amazon's when not given.",
+        description="Secret with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and perhaps AWS_SESSION_TOKEN, in the namespace that the run "
+        "is placed into. The machine's own role when not given.",
     )
-    secret_name: ObjectName | None = Field(default=None, description="Secret with the access key.")
 
 
 class Ephemeral(ContractModel):

@@ -363,8 +363,11 @@ class KubeBackend:
 
     async def _claims(self, run: TrainingRun) -> tuple[tuple[str, ...], dict[str, str]]:
         """What is wrong with the spec everywhere, and what the run lacks in which cluster."""
-        if run.spec.storage.s3 is not None:
-            told = "spec.storage.s3 is not served by this version. Give spec.storage.persistentVolumeClaim."
+        if run.spec.storage.s3 is not None and run.spec.training is None:
+            told = (
+                "spec.storage.s3 is served by a trainer that takes an order, and spec.training is not given. "
+                "Give spec.storage.persistentVolumeClaim, or have the trainer keep its checkpoints there by itself."
+            )
             return (told,), {}
         if run.status.attempts and run.status.attempts[-1].is_live:
             return (), {}  # what runs found its claims

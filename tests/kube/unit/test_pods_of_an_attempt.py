@@ -3,13 +3,17 @@ import pytest
 from lightcompute.kube.settings import OperatorSettings, PoolSettings
 from lightcompute.testing.builders import a_run
 from runcontract import environment
+from runcontract.document import parse_document, parse_model
+from runcontract.order import Order
 from support.rendered_runs import (
     SETTINGS,
     START,
+    UID,
     Document,
     in_cluster,
     manifests_in_own_cluster,
     pod_of,
+    rendered,
     sidecar_of,
     trainer_of,
     with_trainer,
@@ -243,3 +247,45 @@ def test_what_is_mounted_exists() -> None:
         found = named(spec["volumes"]).keys()
         for container in (*spec["containers"], *spec["initContainers"]):
             assert {each["name"] for each in container["volumeMounts"]} <= found
+
+
+# A bucket.
+
+S3 = {
+    "bucket": "training",
+    "prefix": "runs/",
+    "endpoint": "https://s3.example.com",
+    "region": "eu-1",
+}
+
+
+def test_a_run_with_a_bucket_is_told_its_own_prefix_and_given_the_key_as_files() -> None:
+    run = in_cluster(a_run().with_spec(storage={"s3": {**S3, "secretName": "key"}}))
+    [order] = rendered(run).config_maps
+    told = parse_model(
+        Order, parse_document(order["data"]["order.yaml"], where="order.yaml")
+    ).storage.s3
+    assert told is not None
+    assert told.document() == S3 | {"prefix": f"runs/baseline-{UID[:8]}"}
+    container, pod = trainer_of(run), pod_of(run)
+    folder = variables(container)[environment.S3_CREDENTIALS]
+    assert named(container["volumeMounts"])["s3-key"] == {
+        "name": "s3-key", "mountPath": folder, "readOnly": True
+    }  # fmt: skip
+    volumes = named(pod["volumes"])
+    assert volumes["s3-key"]["secret"] == {"secretName": "key", "optional": True}
+    assert "emptyDir" in volumes["runs"]
+    # The key is the trainer's alone.
+    assert "s3-key" not in named(sidecar_of(run)["volumeMounts"])
+
+
+def test_a_bucket_without_a_secret_is_used_as_the_machines_own_role() -> None:
+    run = in_cluster(a_run().with_spec(storage={"s3": {"bucket": "training"}}))
+    assert environment.S3_CREDENTIALS not in variables(trainer_of(run))
+    assert "s3-key" not in named(pod_of(run)["volumes"])
+    [order] = rendered(run).config_maps
+    told = parse_model(
+        Order, parse_document(order["data"]["order.yaml"], where="order.yaml")
+    ).storage.s3
+    assert told is not None
+    assert told.prefix == f"baseline-{UID[:8]}"

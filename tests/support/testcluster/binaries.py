@@ -75,7 +75,13 @@ KUEUE = Program(
     link=("-X sigs.k8s.io/kueue/pkg/version.GitVersion=v0.17.1",),
     minutes=6,
 )
-_ALL = (CONTROL_PLANE, KWOK, HELM, KUBE_SCORE, KUEUE)
+S3_SERVER = Program(
+    name="s3server",
+    package="github.com/versity/versitygw/cmd/versitygw",
+    # Version and the like are for its banner alone; the module is pinned by go.mod.
+    minutes=3,
+)
+_ALL = (CONTROL_PLANE, KWOK, HELM, KUBE_SCORE, KUEUE, S3_SERVER)
 
 
 def binary(program: Program) -> Path:

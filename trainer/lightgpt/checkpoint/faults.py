@@ -37,10 +37,28 @@ class CheckpointWarning:
     message: str
 
 
+class BucketFault(OSError):
+    """A bucket's service refused, failed or was not there; `action` says what a person can do about it."""
+
+    def __init__(self, where: str, found: str, *, code: str = "", action: str = "") -> None:
+        super().__init__(errno.EIO, found, where)
+        self.code = code
+        self.action = action
+
+
 def storage_fault(
     path: Path, error: OSError, *, expected: str = "a folder that can be written"
 ) -> StorageFault:
-    """The fault for an operation on `path` that failed."""
+    """The fault for an operation on `path`, or on a bucket for it, that failed."""
+    if isinstance(error, BucketFault):
+        return StorageFault(
+            Fault(
+                where=str(error.filename),
+                found=error.strerror or str(error),
+                expected="a bucket that can be listed, read, written and deleted in",
+                action=error.action,
+            )
+        )
     return StorageFault(
         Fault(
             where=str(path),
@@ -51,7 +69,7 @@ def storage_fault(
     )
 
 
-def fenced_off(folder: Path, *, attempt: int, newer: int) -> CheckpointFault:
+def fenced_off(folder: Path | str, *, attempt: int, newer: int) -> CheckpointFault:
     """The fault of a writer that a newer attempt has replaced."""
     return CheckpointFault(
         Fault(

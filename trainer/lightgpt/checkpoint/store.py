@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from torch import Tensor
 
@@ -28,11 +28,16 @@ from lightgpt.checkpoint.shelf import Shelf
 from lightgpt.checkpoint.snapshot import Snapshot, SnapshotBuffers, state_bytes
 from lightgpt.checkpoint.tensor_file import BrokenFile
 from lightgpt.checkpoint.writing import SaveJob, write_checkpoint
+from lightgpt.vault.vault import Vault
 from runcontract.faults import CheckpointFault, Fault
 from runcontract.losses import Loss
 from runcontract.manifest import Manifest, checkpoint_name
 from runcontract.order import Checkpoints
 from runcontract.results import KeptCheckpoint
+
+if TYPE_CHECKING:
+    # A run that keeps its checkpoints in a folder alone never loads the library for buckets.
+    from lightgpt.vault.objects import Objects
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +54,8 @@ class SavedCheckpoint:
 class CheckpointStore:
     """Saves to, and loads from, one run's checkpoint folder; a context manager that finishes what it began.
 
-    Making one claims the folder for the attempt and sweeps what killed attempts left. Only the process that writes makes
+    With `objects` every checkpoint is kept in that bucket too, counts as saved only when it is whole there, and is taken up from there.
+    Making one claims the folder, and the bucket, for the attempt and sweeps what killed attempts left. Only the process that writes makes
     one (rank 0); others use `lightgpt.checkpoint.reading`. Raises `CheckpointFault` when a later attempt or another process
     owns the folder and `StorageFault` when it cannot be written.
     """
@@ -61,6 +67,7 @@ class CheckpointStore:
         identity: CheckpointIdentity,
         settings: Checkpoints,
         files: FileSystem | None = None,
+        objects: Objects | None = None,
     ) -> None:
         self._folder = folder
         self._identity = identity
@@ -81,9 +88,10 @@ class CheckpointStore:
             self._fence = Fence(
                 folder, attempt=identity.attempt, run_uid=identity.run_uid, files=self._files
             )
+            self._shelf.sweep()
+            self._vault = None if objects is None else self._claimed(objects, settings)
         except OSError as error:
             raise storage_fault(folder, error) from error
-        self._shelf.sweep()
 
     def __enter__(self) -> Self:
         return self
@@ -136,6 +144,8 @@ class CheckpointStore:
     def note_validation(self, step: int, validation: Loss) -> None:
         """Tells the loss at `step`, whose checkpoint may have been saved before it was scored: then it counts from now on."""
         self._shelf.scored_later[step] = validation
+        if self._vault is not None:
+            self._vault.scored_later[step] = validation
 
     def poll(self) -> list[SavedCheckpoint]:
         """Saves that finished since the last call, in their order; raises the `StorageFault` or `CheckpointFault` of one that failed.
@@ -173,17 +183,22 @@ class CheckpointStore:
         Broken ones are set aside and told of in `take_warnings`. Raises `CheckpointFault` when there are only broken ones, or
         when the newest whole one belongs to another configuration.
         """
+        if self._vault is not None:
+            self._bring_newest(self._vault)
         for step in committed_steps(self._folder):
             loaded = self._load(step)
             if loaded is not None:
-                self._shelf.resumed_from = step
+                self._resumed_from(step)
                 self._shelf.mark_verified(step, loaded.manifest)
                 return loaded
-        if broken := quarantined(self._folder):
+        broken = [path.name for path in quarantined(self._folder)]
+        if self._vault is not None:
+            broken += self._vault.quarantined()
+        if broken:
             raise CheckpointFault(
                 Fault(
-                    where=str(self._folder),
-                    found=f"only broken checkpoints: {', '.join(path.name for path in broken[:5])}",
+                    where=str(self._folder) if self._vault is None else self._vault.where,
+                    found=f"only broken checkpoints: {', '.join(broken[:5])}",
                     expected="at least one whole checkpoint to go on from",
                     action="Restore one from a copy, or delete the broken ones to begin again from step 0.",
                 )
@@ -191,14 +206,78 @@ class CheckpointStore:
         return None
 
     def inventory(self) -> tuple[KeptCheckpoint, ...]:
-        """The checkpoints that are kept, oldest first."""
-        return self._shelf.inventory()
+        """The checkpoints that are kept, oldest first; raises `StorageFault` when a bucket does not say."""
+        if self._vault is None:
+            return self._shelf.inventory()
+        try:
+            return self._vault.inventory()
+        except OSError as error:
+            raise storage_fault(self._folder, error) from error
+
+    def folder_of(self, step: int) -> Path:
+        """Where the kept checkpoint at `step` can be read on this machine; raises `StorageFault`, and `CheckpointFault` when it is broken."""
+        path = self._folder / checkpoint_name(step)
+        if self._vault is not None and not path.exists():
+            try:
+                self._vault.fetch(step, self._folder, self._files)
+            except OSError as error:
+                raise storage_fault(path, error) from error
+            except BrokenFile as error:
+                raise CheckpointFault(
+                    Fault(
+                        where=f"{self._vault.where}: {path.name}",
+                        found=str(error),
+                        expected="a whole checkpoint",
+                    )
+                ) from error
+        return path
+
+    def send_documents(self) -> None:
+        """Has the bucket, where there is one, keep the run's documents as they are now; raises `StorageFault`."""
+        if self._vault is not None:
+            try:
+                self._vault.send_documents()
+            except OSError as error:
+                raise storage_fault(self._folder, error) from error
+
+    def _claimed(self, objects: Objects, settings: Checkpoints) -> Vault:
+        vault = Vault(
+            objects,
+            self._folder.parent,
+            identity=self._identity,
+            settings=settings,
+            warn=self._warnings.append,
+        )
+        vault.claim()
+        return vault
+
+    def _resumed_from(self, step: int | None) -> None:
+        self._shelf.resumed_from = step
+        if self._vault is not None:
+            self._vault.resumed_from = step
+
+    def _bring_newest(self, vault: Vault) -> None:
+        """Has the folder hold the newest checkpoint of the bucket that is whole."""
+        try:
+            for step in vault.steps():
+                name = checkpoint_name(step)
+                try:
+                    manifest = vault.manifest(step)
+                    self._refuse_another_configuration(f"{vault.where}/{name}", manifest)
+                    if not (self._folder / name).exists():
+                        vault.fetch(step, self._folder, self._files)
+                except BrokenFile as error:
+                    vault.quarantine(step, str(error))
+                else:
+                    return
+        except OSError as error:
+            raise storage_fault(self._folder, error) from error
 
     def _load(self, step: int) -> LoadedCheckpoint | None:
         path = self._folder / checkpoint_name(step)
         try:
             manifest, _ = read_manifest(path)
-            self._refuse_another_configuration(path, manifest)
+            self._refuse_another_configuration(str(path), manifest)
             loaded = load_checkpoint(path)
         except BrokenFile as error:
             self._shelf.quarantine(step, str(error))
@@ -219,7 +298,7 @@ class CheckpointStore:
             )
         return loaded
 
-    def _refuse_another_configuration(self, path: Path, manifest: Manifest) -> None:
+    def _refuse_another_configuration(self, path: str, manifest: Manifest) -> None:
         found = differences(manifest, self._identity)
         if found:
             raise CheckpointFault(
@@ -245,16 +324,31 @@ class CheckpointStore:
                 # Deleting what retention gives up may be all that the device lacked.
                 self._prune(anew=True)
                 manifest, digest = self._write_and_verify(job)
+            kept = None if self._vault is None else self._publish(self._vault, path)
         except OSError as error:
             raise storage_fault(path, error) from error
-        self._shelf.resumed_from = None
+        self._resumed_from(None)
+        in_folder = self._prune()
         return SavedCheckpoint(
             name=path.name,
             manifest=manifest,
             digest=digest,
             seconds=time.monotonic() - began_s,
-            kept=self._prune(),
+            kept=in_folder if kept is None else kept,
         )
+
+    def _publish(self, vault: Vault, path: Path) -> tuple[str, ...]:
+        try:
+            vault.publish(path)
+        except BrokenFile as error:
+            raise OSError(errno.EIO, f"it changed while it was read: {error}", str(path)) from error
+        vault.resumed_from = None
+        try:
+            return vault.prune()
+        except OSError as error:
+            found = f"cannot delete old checkpoints: {error.filename}: {error.strerror}"
+            self._warnings.append(CheckpointWarning(reason="CheckpointBucketFault", message=found))
+            return tuple(checkpoint_name(step) for step in reversed(committed_steps(self._folder)))
 
     def _write_and_verify(self, job: SaveJob) -> tuple[Manifest, str]:
         self._fence.check()

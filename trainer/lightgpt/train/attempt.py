@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
+from lightgpt.checkpoint.faults import storage_fault
 from lightgpt.checkpoint.identity import CheckpointIdentity
 from lightgpt.checkpoint.store import CheckpointStore
 from lightgpt.train.documents import write_documents
@@ -24,8 +27,12 @@ from lightgpt.train.snapshots import restore, share, snapshot
 from lightgpt.train.state import LoopState
 from lightgpt.train.stopping import Deadline, StopSignals
 from runcontract import folder as layout
+from runcontract.environment import S3_CREDENTIALS
 from runcontract.order import configuration_hash
 from runcontract.progress import Described, Started
+
+if TYPE_CHECKING:
+    from lightgpt.vault.objects import Objects
 
 
 @contextmanager
@@ -88,7 +95,22 @@ def _store(terms: Terms, material: Material) -> CheckpointStore:
             world_size=material.world.size,
         ),
         settings=terms.order.checkpoints,
+        objects=_objects(terms),
     )
+
+
+def _objects(terms: Terms) -> Objects | None:
+    bucket = terms.order.storage.s3
+    if bucket is None:
+        return None
+    # Loading the library takes a third of a second.
+    from lightgpt.vault.objects import Objects
+
+    credentials = terms.variables.get(S3_CREDENTIALS)
+    try:
+        return Objects(bucket, credentials=Path(credentials) if credentials else None)
+    except OSError as error:
+        raise storage_fault(terms.folder, error) from error
 
 
 def _desk(

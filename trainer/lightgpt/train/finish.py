@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from lightgpt.checkpoint.reading import load_checkpoint
 from lightgpt.checkpoint.store import CheckpointStore
@@ -12,7 +11,6 @@ from lightgpt.train.material import Material
 from lightgpt.train.snapshots import MODEL
 from lightgpt.train.step import precision
 from runcontract.losses import Loss
-from runcontract.manifest import checkpoint_name
 from runcontract.order import Training
 
 
@@ -22,7 +20,6 @@ def test_loss(
     *,
     step: int,
     store: CheckpointStore | None,
-    checkpoints: Path,
     interrupted: Callable[[], bool],
 ) -> Loss | None:
     """The loss of the test part; None where there is none, or when `interrupted` said so.
@@ -37,7 +34,8 @@ def test_loss(
     if best == step:
         return material.judge.score_part(part, interrupted)
     if world.is_main:
-        loaded = load_checkpoint(checkpoints / checkpoint_name(best))
+        assert store is not None, "the main process holds the store"
+        loaded = load_checkpoint(store.folder_of(best))
         material.model.load_state_dict(loaded.tensors[MODEL])
     for tensor in material.model.state_dict().values():
         world.from_main(tensor.detach())

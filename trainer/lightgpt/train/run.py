@@ -21,7 +21,6 @@ from lightgpt.train.results import REASONS, tell_end, write_results
 from lightgpt.train.stopping import Deadline, StopSignals
 from lightgpt.train.verdict import judged, verdict_text
 from lightgpt.train.world import read_world
-from runcontract import folder as layout
 from runcontract.exit_codes import ExitCode
 from runcontract.faults import ContractFault, StorageFault
 from runcontract.losses import Loss
@@ -82,7 +81,6 @@ def _carried_out(
                 terms.order.training,
                 step=loop.state.step,
                 store=store,
-                checkpoints=terms.folder / layout.CHECKPOINTS,
                 interrupted=loop.interrupted,
             )
             if test is None and material.data.test is not None:
@@ -133,6 +131,7 @@ def _recorded(
     results = _results(terms, material, loop, store, end)
     try:
         write_results(terms.folder, results)
+        store.send_documents()
     except StorageFault as fault:
         if end.exit_code is ExitCode.DONE:
             end = replace(

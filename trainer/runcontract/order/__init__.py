@@ -16,12 +16,14 @@ from runcontract.order.order import (
     configuration_hash,
     read_order,
 )
+from runcontract.order.storage import Bucket, OrderStorage
 from runcontract.order.tokenizer import Tokenizer
 from runcontract.order.training import Training
 
 __all__ = [
     "FREE_TO_CHANGE",
     "Averaging",
+    "Bucket",
     "Checkpoints",
     "Data",
     "EarlyStopping",
@@ -29,6 +31,7 @@ __all__ = [
     "Model",
     "Optimizer",
     "Order",
+    "OrderStorage",
     "RunIdentity",
     "Samples",
     "Schedule",

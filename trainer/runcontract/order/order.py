@@ -16,6 +16,7 @@ from pydantic import Field
 from runcontract.base import API_VERSION, ApiVersion, ContractModel
 from runcontract.document import dump_document, parse_model, read_document
 from runcontract.order.checkpoints import Checkpoints
+from runcontract.order.storage import OrderStorage
 from runcontract.order.training import Training
 
 FREE_TO_CHANGE = frozenset(
@@ -49,6 +50,9 @@ class Order(ContractModel):
     run: RunIdentity = Field(default=RunIdentity(), description="Whose order this is.")
     training: Training = Field(description="The trainer's configuration.")
     checkpoints: Checkpoints = Field(default=Checkpoints(), description="Saving and retention.")
+    storage: OrderStorage = Field(
+        default=OrderStorage(), description="Where checkpoints and results outlive the machine."
+    )
 
     def text(self) -> str:
         """The order as YAML."""

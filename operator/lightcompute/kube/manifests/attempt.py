@@ -16,10 +16,11 @@ from lightcompute.kube.manifests.pod import (
     pod_template,
 )
 from lightcompute.kube.manifests.program import MASTER_PORT
+from lightcompute.kube.manifests.storage import bucket_of
 from lightcompute.kube.observed import MAX_EXECUTION, QUEUE, TRAINER
 from lightcompute.kube.pools import Home, Pool
 from lightcompute.kube.settings import OperatorSettings
-from runcontract.order import Order, RunIdentity
+from runcontract.order import Order, OrderStorage, RunIdentity
 
 ORDER = "order"
 
@@ -56,8 +57,12 @@ def manifests_of(
 def order_text(run: TrainingRun) -> str:
     """The order, the same for every attempt of a spec."""
     assert run.spec.training is not None, "only a trainer of ours takes an order"
-    identity = RunIdentity(name=run.metadata.name, uid=run.metadata.uid)
-    return Order(run=identity, training=run.spec.training, checkpoints=run.spec.checkpoints).text()
+    return Order(
+        run=RunIdentity(name=run.metadata.name, uid=run.metadata.uid),
+        training=run.spec.training,
+        checkpoints=run.spec.checkpoints,
+        storage=OrderStorage(s3=bucket_of(run)),
+    ).text()
 
 
 def _order(run: TrainingRun, metadata: Document) -> Document:

@@ -7,12 +7,17 @@ from lightcompute.core.decision import StartAttempt
 from lightcompute.kube.client import Document
 from lightcompute.kube.manifests.marks import marks, name_of
 from lightcompute.kube.manifests.program import arguments, command, variables
+from lightcompute.kube.manifests.storage import (
+    RUNS_FOLDER,
+    output_folder,
+    storage_mounts,
+    storage_volumes,
+)
 from lightcompute.kube.observed import TRAINER
 from lightcompute.kube.pools import Home, Pool
 from lightcompute.kube.settings import OperatorSettings
 
 ORDER_FOLDER = "/var/run/lightcompute"
-RUNS_FOLDER = "/runs"
 TENSORBOARD = "tensorboard"
 TENSORBOARD_PORT = 6006
 RENDEZVOUS = "rendezvous"
@@ -24,11 +29,6 @@ _RESTRICTED: Document = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
-
-
-def output_folder(run: TrainingRun) -> str:
-    """The run's folder: the same for all its attempts, and no other run's, even of the same name."""
-    return f"{RUNS_FOLDER}/{run.metadata.name}-{run.metadata.uid[:8]}"
 
 
 def pod_template(
@@ -142,7 +142,7 @@ def _tolerations(run: TrainingRun, pool: Pool) -> list[Document]:
 
 def _mounts(run: TrainingRun) -> list[Document]:
     ours: list[Document] = [
-        {"name": "runs", "mountPath": RUNS_FOLDER},
+        *storage_mounts(run),
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
         {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - what processes of one node share
     ]
@@ -156,7 +156,7 @@ def _mounts(run: TrainingRun) -> list[Document]:
 
 def _volumes(run: TrainingRun, start: StartAttempt) -> list[Document]:
     volumes: list[Document] = [
-        {"name": "runs", **_storage(run)},
+        *storage_volumes(run),
         {"name": "tmp", "emptyDir": {}},
         {"name": "shm", "emptyDir": {"medium": "Memory"}},
     ]
@@ -170,11 +170,3 @@ def _volumes(run: TrainingRun, start: StartAttempt) -> list[Document]:
         }
         for each in run.spec.trainer.volumes
     ]
-
-
-def _storage(run: TrainingRun) -> Document:
-    claim, ephemeral = run.spec.storage.persistent_volume_claim, run.spec.storage.ephemeral
-    if claim is not None:
-        return {"persistentVolumeClaim": {"claimName": claim.claim_name}}
-    limit = ephemeral.size_limit if ephemeral is not None else "50Gi"
-    return {"emptyDir": {"sizeLimit": limit}}

@@ -6,6 +6,7 @@ from lightcompute.api.training_run import TrainingRun
 from lightcompute.core.decision import StartAttempt
 from lightcompute.kube.client import Document
 from lightcompute.kube.manifests.marks import name_of
+from lightcompute.kube.manifests.storage import storage_variables
 from runcontract import environment
 
 MASTER_PORT = 29500
@@ -68,6 +69,7 @@ def variables(run: TrainingRun, start: StartAttempt, folder: str, *, order: str)
         environment.OUTPUT_FOLDER: folder,
         environment.TERMINATION_LOG: "/dev/termination-log",
     }
+    ours |= storage_variables(run)
     if run.spec.training is not None:
         ours[environment.ORDER] = order
     if start.stop_after_seconds is not None:

@@ -116,6 +116,13 @@ def _of_whole_run() -> Iterator[Case]:
         where="spec.checkpoints.everyEpochs",
         says="keep one of everySteps and everyEpochs",
     )
+    for other in ("everySteps", "everyEpochs"):
+        yield run_case(
+            name=f"{other} and a time between checkpoints",
+            changes={"spec.checkpoints": {other: 1, "everySeconds": 60}},
+            where="spec.checkpoints.everySeconds",
+            says="keep everySeconds alone",
+        )
     yield run_case(
         name="a field that does not exist",
         changes={"spec.budget.limit": "20.00"},

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from time import monotonic
 
 import torch
 
@@ -17,6 +18,7 @@ from lightgpt.checkpoint.identity import CheckpointIdentity
 from lightgpt.checkpoint.store import CheckpointStore
 from lightgpt.train.documents import write_documents
 from lightgpt.train.files import storage
+from lightgpt.train.interval import SaveInterval
 from lightgpt.train.loop import Loop
 from lightgpt.train.loop_parts import Desk
 from lightgpt.train.material import Material, Terms
@@ -139,6 +141,7 @@ def _desk(
         snapshot=lambda: snapshot(
             material.model, material.stepper, state, max_steps=material.plan.max_steps
         ),
+        interval=SaveInterval(material.plan.save_every_s, clock=monotonic),
         attempt=terms.environment.attempt,
         parent_step=resumed_step,
     )

@@ -1,8 +1,9 @@
 """The loop: steps, evaluations, saves, and every reason to end.
 
 What it does at a step depends on the order and the step alone, so a run that was killed and resumed does the same; clocks and
-signals only decide when it leaves, and it leaves between two steps with a checkpoint behind it. Processes that train together
-come to every collective operation at the same steps: what one of them alone noticed (a signal, a deadline) is agreed on first.
+signals only decide when it leaves, and it leaves between two steps with a checkpoint behind it. The clock may decide when it
+saves, which changes no number. Processes that train together come to every collective operation at the same steps: what one of
+them alone noticed (a signal, a deadline) is agreed on first. To save is none: rank 0 alone does it, from what it has.
 """
 
 from __future__ import annotations
@@ -158,9 +159,13 @@ class Loop:
         if not self._unread:
             desk.recorder.progress(state, epoch=epoch, training_s=self.training_seconds)
         desk.saving.look(state.step)
-        if self._plan.saves(state.step):
+        if self._plan.saves(state.step) or self._saves_now(desk):
             desk.recorder.sync()
             desk.saving.begin(state, epoch=epoch, tokens=state.step * self._pace.tokens_per_step)
+
+    def _saves_now(self, desk: Desk) -> bool:
+        """Whether a save is due that no step decides; only where all numbers are read, which all processes do together."""
+        return not self._unread and desk.saving.is_due_by_time()
 
     def _leave(self) -> None:
         """Saves where the loop stands and waits until that is safe."""

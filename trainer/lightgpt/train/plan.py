@@ -14,11 +14,12 @@ EVALUATIONS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Steps are counted when they are done: step 1 is the first."""
+    """Steps are counted when they are done: step 1 is the first. One of the `save_every` is None."""
 
     max_steps: int
     evaluate_every: int
-    save_every: int
+    save_every: int | None
+    save_every_s: int | None
     row_every: int
 
     def evaluates(self, step: int) -> bool:
@@ -26,8 +27,9 @@ class Plan:
         return step > 0 and (step % self.evaluate_every == 0 or step >= self.max_steps)
 
     def saves(self, step: int) -> bool:
-        """Whether a checkpoint is saved after `step`."""
-        return step > 0 and (step % self.save_every == 0 or step >= self.max_steps)
+        """Whether a checkpoint is saved after `step`, whatever the clock says."""
+        by_steps = self.save_every is not None and step % self.save_every == 0
+        return step > 0 and (by_steps or step >= self.max_steps)
 
     def has_row(self, step: int) -> bool:
         """Whether `metrics.csv` has a row for `step`."""
@@ -47,7 +49,8 @@ def make_plan(training: Training, checkpoints: Checkpoints, sampler: WindowSampl
     return Plan(
         max_steps=max_steps,
         evaluate_every=evaluate_every,
-        save_every=save_every or evaluate_every,
+        save_every=None if checkpoints.every_seconds else save_every or evaluate_every,
+        save_every_s=checkpoints.every_seconds,
         row_every=row_interval(max_steps),
     )
 

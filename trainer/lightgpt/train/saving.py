@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lightgpt.checkpoint.snapshot import Snapshot
 from lightgpt.checkpoint.store import CheckpointStore, SavedCheckpoint
+from lightgpt.train.interval import SaveInterval
 from lightgpt.train.reports import Reporter, now
 from lightgpt.train.state import LoopState
 from runcontract.faults import StorageFault
@@ -36,12 +37,14 @@ class Saving:
         reporter: Reporter,
         *,
         snapshot: Callable[[], Snapshot],
+        interval: SaveInterval,
         attempt: int,
         parent_step: int | None,
     ) -> None:
         self._store = store
         self._reporter = reporter
         self._snapshot = snapshot
+        self._interval = interval
         self._attempt = attempt
         self._parent_step = parent_step
         self._failures = 0
@@ -59,11 +62,16 @@ class Saving:
         """Time that a save takes: the longest so far; before the first one a guess from the size."""
         return self._guess_s if self._longest_s is None else self._longest_s
 
+    def is_due_by_time(self) -> bool:
+        """Whether the time between checkpoints is over; not while a save is under way, which the loop would have to wait for."""
+        return not self._under_way and self._interval.is_over()
+
     def begin(self, state: LoopState, *, epoch: float, tokens: int) -> None:
         """Starts a save of this moment; the loop stands still for a copy in memory only."""
         if self.saved_step == state.step:
             return
         scored = state.evaluated_step == state.step
+        self._interval.begin()
         self._store.save(
             self._snapshot(),
             step=state.step,

@@ -16,10 +16,16 @@ class Checkpoints(ContractModel):
         default=None,
         ge=1,
         le=10_000_000,
-        description="Steps between checkpoints; at each evaluation when neither key is given.",
+        description="Steps between checkpoints; at each evaluation when none of the three intervals is given.",
     )
     every_epochs: int | None = Field(
         default=None, ge=1, le=1_000_000, description="Epochs between checkpoints."
+    )
+    every_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=31_536_000,
+        description="Wall time between checkpoints, from the begin of one to the begin of the next.",
     )
     keep_latest: int = Field(
         default=3, ge=1, le=1000, description="Newest checkpoints that are kept."
@@ -41,6 +47,15 @@ class Checkpoints(ContractModel):
                 action="Keep one of the two.",
             )
             if self.every_steps is not None and self.every_epochs is not None
-            else None
+            else None,
+            FieldFault(
+                field="everySeconds",
+                found=self.every_seconds,
+                expected="nothing beside everySteps and everyEpochs",
+                action="Keep one of them.",
+            )
+            if self.every_seconds is not None
+            and (self.every_steps is not None or self.every_epochs is not None)
+            else None,
         )
         return self

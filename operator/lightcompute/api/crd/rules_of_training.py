@@ -42,7 +42,14 @@ def _one_interval() -> Rule:
 _HEAD_WIDTH = "(headSize > 0 ? headSize : embeddingSize / heads > 0 ? embeddingSize / heads : 1)"
 
 RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
-    Checkpoints: (_one_interval(),),
+    Checkpoints: (
+        _one_interval(),
+        Rule(
+            holds="!(has(self.everySeconds) && (has(self.everySteps) || has(self.everyEpochs)))",
+            message="keep everySeconds alone: it goes with neither everySteps nor everyEpochs",
+            field="everySeconds",
+        ),
+    ),
     Evaluation: (_one_interval(),),
     Data: (
         Rule(

@@ -4,6 +4,7 @@ import pytest
 
 from runcontract.environment import (
     ATTEMPT,
+    REQUESTS,
     STOP_AFTER_SECONDS,
     TERMINATION_LOG,
     AttemptEnvironment,
@@ -14,13 +15,22 @@ from runcontract.faults import ConfigurationFault
 
 def test_without_a_supervisor_it_is_the_first_attempt_and_has_all_the_time() -> None:
     assert read_attempt_environment({}) == AttemptEnvironment()
-    assert read_attempt_environment({ATTEMPT: "", TERMINATION_LOG: ""}) == AttemptEnvironment()
+    empty = {ATTEMPT: "", TERMINATION_LOG: "", REQUESTS: ""}
+    assert read_attempt_environment(empty) == AttemptEnvironment()
 
 
 def test_what_is_told_is_read() -> None:
-    told = {ATTEMPT: "3", STOP_AFTER_SECONDS: "0", TERMINATION_LOG: "/dev/termination-log"}
+    told = {
+        ATTEMPT: "3",
+        STOP_AFTER_SECONDS: "0",
+        TERMINATION_LOG: "/dev/termination-log",
+        REQUESTS: "/requests",
+    }
     assert read_attempt_environment(told) == AttemptEnvironment(
-        attempt=3, stop_after_seconds=0, termination_log="/dev/termination-log"
+        attempt=3,
+        stop_after_seconds=0,
+        termination_log="/dev/termination-log",
+        requests_folder="/requests",
     )
 
 

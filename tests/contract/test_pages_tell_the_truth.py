@@ -24,6 +24,7 @@ def test_the_contracts_page_names_every_variable_that_an_attempt_is_told() -> No
         environment.RUN_UID,
         environment.ORDER,
         environment.OUTPUT_FOLDER,
+        environment.REQUESTS,
         environment.IMAGE_DIGEST,
     }
     assert set(re.findall(r"`(LIGHTCOMPUTE_\w+)`", CONTRACT)) == told

@@ -5,6 +5,8 @@ Run as a program by tests of whoever supervises trainers. Variables set how it b
 so, once reached), FOREIGN_HOLD_AT_STEP (wait there until asked to leave, unless it resumed), FOREIGN_DEAF (ignore SIGTERM),
 FOREIGN_CHATTER (lines that are no reports).
 
+It saves when the file `checkpoint-now` asks for it, at a step or while it holds, and keeps what `pins` names.
+
 Two of them at once in one folder leave the file `two-trainers` there.
 """
 
@@ -27,6 +29,7 @@ from runcontract.exit_codes import ExitCode
 from runcontract.losses import Loss
 from runcontract.manifest import (
     MANIFEST,
+    PIN_SUFFIX,
     STATE_FILE,
     Manifest,
     ManifestFile,
@@ -36,6 +39,7 @@ from runcontract.manifest import (
 )
 from runcontract.order import configuration_hash, read_order
 from runcontract.progress import Evaluated, Finished, Report, Saved, Started, Stepped, report_line
+from runcontract.requests import CHECKPOINT_NOW, PINS, parse_pins, parse_request
 from runcontract.results import EndReason, Results, TargetVerdict, TerminationMessage
 from runcontract.retention import KnownCheckpoint, retain
 
@@ -67,6 +71,9 @@ class Trainer:
         limit = variables.stop_after_seconds
         self.stop_at = time.monotonic() + limit if limit is not None else float("inf")
         self.asked = False
+        wanted = variables.requests_folder
+        self.requests = Path(wanted) if wanted else None
+        self.at_begin = self.served = self._request()
         self.step, self.weights, self.resumed_from = self._resume()
 
     def run(self) -> ExitCode:
@@ -87,8 +94,10 @@ class Trainer:
             self._take_a_step()
             if self.step == EXIT_AT_STEP and self.resumed_from != self.step:
                 return ExitCode(EXIT_CODE)
+            self._serve()
             while self.step == HOLD_AT_STEP and self.resumed_from is None and not self.asked:
                 time.sleep(0.01)
+                self._serve()
             if self.asked:
                 return self._leave(ExitCode.PREEMPTED, "Preempted")
             if time.monotonic() >= self.stop_at:
@@ -117,6 +126,19 @@ class Trainer:
             )  # fmt: skip
             self._save()
 
+    def _serve(self) -> None:
+        request = self._request()
+        if request not in {"", self.at_begin, self.served}:
+            self.served = request
+            self._save()
+
+    def _request(self) -> str:
+        return parse_request(self._wanted(CHECKPOINT_NOW))
+
+    def _wanted(self, name: str) -> bytes:
+        path = self.requests / name if self.requests else None
+        return path.read_bytes() if path and path.exists() else b""
+
     def _loss(self) -> Loss:
         value = 5.0 / (1 + self.step)
         return Loss(nats_per_token=value, nats_per_character=value / 2, bits_per_byte=value / 1.4)
@@ -144,9 +166,15 @@ class Trainer:
     def _retain(self) -> tuple[str, ...]:
         """The contract's rule; here the newest is always the best."""
         steps = sorted(int(path.name.partition("-")[2]) for path in self._checkpoints())
+        pins = parse_pins(self._wanted(PINS)).steps
+        folder_of_all = self.out / folder.CHECKPOINTS
         known = [
-            KnownCheckpoint(step=step, verified=True, validation_loss=1 / step) for step in steps
-        ]
+            KnownCheckpoint(
+                step=step, verified=True, validation_loss=1 / step,
+                pinned=step in pins or (folder_of_all / f"{checkpoint_name(step)}{PIN_SUFFIX}").exists(),
+            )
+            for step in steps
+        ]  # fmt: skip
         settings = self.order.checkpoints
         outcome = retain(
             known,
@@ -159,7 +187,9 @@ class Trainer:
         return tuple(checkpoint_name(step) for step in outcome.kept)
 
     def _checkpoints(self) -> list[Path]:
-        return sorted(self.out.glob(f"{folder.CHECKPOINTS}/step-*"))
+        return sorted(
+            path for path in self.out.glob(f"{folder.CHECKPOINTS}/step-*") if path.is_dir()
+        )
 
     def _manifest(self, content: bytes) -> Manifest:
         return Manifest(

@@ -23,6 +23,8 @@ ORDER = "LIGHTCOMPUTE_ORDER"
 """Path of the order, for a trainer that is not told by its arguments."""
 OUTPUT_FOLDER = "LIGHTCOMPUTE_OUTPUT"
 """Folder that takes what the trainer writes (`runcontract.folder`), for a trainer that is not told by its arguments."""
+REQUESTS = "LIGHTCOMPUTE_REQUESTS"
+"""Folder whose files say what is wanted of an attempt as it runs (`runcontract.requests`); they may change at any time."""
 IMAGE_DIGEST = "LIGHTCOMPUTE_IMAGE_DIGEST"
 """Digest of the container image that the trainer runs in, for the audit trail."""
 S3_CREDENTIALS = "LIGHTCOMPUTE_S3_CREDENTIALS"
@@ -43,6 +45,7 @@ class AttemptEnvironment:
     attempt: int = 1
     stop_after_seconds: int | None = None
     termination_log: str | None = None
+    requests_folder: str | None = None
 
 
 def read_attempt_environment(variables: Mapping[str, str]) -> AttemptEnvironment:
@@ -52,6 +55,7 @@ def read_attempt_environment(variables: Mapping[str, str]) -> AttemptEnvironment
         attempt=1 if attempt is None else attempt,
         stop_after_seconds=_whole_number(variables, STOP_AFTER_SECONDS, least=0),
         termination_log=variables.get(TERMINATION_LOG) or None,
+        requests_folder=variables.get(REQUESTS) or None,
     )
 
 

@@ -30,6 +30,7 @@ OPERATOR_VARIABLES = (
     environment.RUN_UID,
     environment.ORDER,
     environment.OUTPUT_FOLDER,
+    environment.REQUESTS,
     environment.IMAGE_DIGEST,
     "RANK",
     "LOCAL_RANK",

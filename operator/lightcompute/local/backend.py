@@ -169,6 +169,7 @@ class LocalBackend:
         faults = command.faults(run)
         if faults:
             raise PermanentFault(" ".join(faults))
+        folder.requests.mkdir(exist_ok=True)
         plan = Plan(
             run_uid=run.metadata.uid,
             attempt=action.attempt,

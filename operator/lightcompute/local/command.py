@@ -68,6 +68,7 @@ def variables(
         environment.RUN_UID: run.metadata.uid,
         environment.OUTPUT_FOLDER: str(folder.path),
         environment.TERMINATION_LOG: str(termination_log),
+        environment.REQUESTS: str(folder.requests),
     }
     if run.spec.training is not None:
         told[environment.ORDER] = str(folder.order_file)

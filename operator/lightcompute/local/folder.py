@@ -22,6 +22,7 @@ RUNS_VARIABLE = "LIGHTCOMPUTE_RUNS_DIR"
 RUN = "run.yaml"
 STATUS = "status.yaml"
 ATTEMPTS = "attempts"
+_REQUESTS = "requests"
 _CONTROLLER_LOCK = "controller.lock"
 _CHANGE_LOCK = "change.lock"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -52,6 +53,11 @@ class RunFolder:
     def order_file(self) -> Path:
         """What the trainer is told."""
         return self.path / folder.ORDER
+
+    @property
+    def requests(self) -> Path:
+        """What is wanted of an attempt as it runs, for its trainer to read (`runcontract.requests`)."""
+        return self.path / _REQUESTS
 
     @property
     def change_lock(self) -> Path:

@@ -98,6 +98,33 @@ def test_a_signal_to_the_launcher_is_agreed_on_saved_and_resumed(workshop: Works
     assert rows[-2:] == [str(results.steps + 1), str(results.steps + 2)]
 
 
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_a_request_is_answered_by_the_first_process_and_the_others_go_on(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = workshop.folder / "requests"
+    wanted.mkdir()
+    monkeypatch.setenv("LIGHTCOMPUTE_REQUESTS", str(wanted))
+    document = order_document(maxSteps=100_000, evaluation={"everySteps": 50_000, "batchSize": 32})
+    process = torchrun(workshop.folder, document, "out")
+    answers = 0
+    for line in process.stdout:
+        if '"step"' in line and answers == 0:
+            (wanted / "checkpoint-now").write_text("first")
+        if '"checkpoint"' in line:
+            answers += 1
+            (wanted / "checkpoint-now").write_text("second")
+        if answers == 2:
+            break
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    results = Results.model_validate_json((workshop.folder / "out" / "results.json").read_bytes())
+    assert results.exit_code == ExitCode.PREEMPTED, errors
+    for text in ("first", "second"):
+        assert errors.count(f"request {text}: ") == 1, errors
+
+
 def test_processes_that_cannot_share_a_batch_evenly_are_refused(workshop: Workshop) -> None:
     from lightgpt.data.sampler import rank_slice
 

@@ -50,6 +50,8 @@ class Shelf:
         self._warn = warn
         self._verified: dict[int, _Touched] = {}
         self.resumed_from: int | None = None
+        self.pins: frozenset[int] = frozenset()
+        """Steps that are pinned without a file in the folder."""
         self.scored_later: dict[int, Loss] = {}
         """Validation losses of checkpoints that were saved before their step was scored."""
 
@@ -130,7 +132,7 @@ class Shelf:
                         step=step,
                         verified=True,
                         validation_loss=validation.nats_per_token if validation else None,
-                        pinned=pin_path(self._folder, step).exists(),
+                        pinned=step in self.pins or pin_path(self._folder, step).exists(),
                     )
                 )
         return known

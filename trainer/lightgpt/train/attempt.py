@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -24,6 +24,7 @@ from lightgpt.train.loop_parts import Desk
 from lightgpt.train.material import Material, Terms
 from lightgpt.train.recorder import Recorder, Scale
 from lightgpt.train.reports import Reporter, now, open_progress
+from lightgpt.train.requests import Requests
 from lightgpt.train.saving import Saving
 from lightgpt.train.snapshots import restore, share, snapshot
 from lightgpt.train.state import LoopState
@@ -39,7 +40,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_loop(
-    terms: Terms, material: Material, signals: StopSignals, deadline: Deadline
+    terms: Terms,
+    material: Material,
+    signals: StopSignals,
+    deadline: Deadline,
+    requests: Requests,
 ) -> Iterator[tuple[Loop, Reporter, CheckpointStore | None]]:
     """The loop, where the newest checkpoint left it; raises `CheckpointFault` and `StorageFault`."""
     with ExitStack() as stack:
@@ -58,7 +63,9 @@ def open_loop(
             audit = write_documents(terms, material)
             journal = open_progress(terms.folder, resumed_step=state.step)
             reporter = Reporter(journal=journal)
-            desk = _desk(terms, material, state, store, reporter, resumed_step=resumed)
+            recorder = _recorder(terms, material, state, reporter, resumed_step=resumed)
+            saving = _saving(terms, material, state, store, reporter, resumed_step=resumed)
+            desk = Desk(recorder=recorder, saving=saving, requests=requests)
             _announce(terms, material, reporter, resumed_step=resumed)
             reporter.report(Described.of(audit, time=now(), step=state.step))
             for entry in state.history:
@@ -115,15 +122,14 @@ def _objects(terms: Terms) -> Objects | None:
         raise storage_fault(terms.folder, error) from error
 
 
-def _desk(
+def _recorder(
     terms: Terms,
     material: Material,
     state: LoopState,
-    store: CheckpointStore,
     reporter: Reporter,
     *,
     resumed_step: int | None,
-) -> Desk:
+) -> Recorder:
     part = material.data.training
     recorder = Recorder(
         terms.folder,
@@ -135,7 +141,19 @@ def _desk(
         resumed_step=resumed_step,
     )
     recorder.events.text("order", terms.order.text(), step=state.step)
-    saving = Saving(
+    return recorder
+
+
+def _saving(
+    terms: Terms,
+    material: Material,
+    state: LoopState,
+    store: CheckpointStore,
+    reporter: Reporter,
+    *,
+    resumed_step: int | None,
+) -> Saving:
+    return Saving(
         store,
         reporter,
         snapshot=lambda: snapshot(
@@ -145,7 +163,6 @@ def _desk(
         attempt=terms.environment.attempt,
         parent_step=resumed_step,
     )
-    return Desk(recorder=recorder, saving=saving)
 
 
 def _announce(

@@ -1,8 +1,8 @@
 """The loop: steps, evaluations, saves, and every reason to end.
 
 What it does at a step depends on the order and the step alone, so a run that was killed and resumed does the same; clocks and
-signals only decide when it leaves, and it leaves between two steps with a checkpoint behind it. The clock may decide when it
-saves, which changes no number. Processes that train together come to every collective operation at the same steps: what one of
+signals only decide when it leaves, and it leaves between two steps with a checkpoint behind it. The clock and people may decide
+when it saves, which changes no number. Processes that train together come to every collective operation at the same steps: what one of
 them alone noticed (a signal, a deadline) is agreed on first. To save is none: rank 0 alone does it, from what it has.
 """
 
@@ -159,13 +159,23 @@ class Loop:
         if not self._unread:
             desk.recorder.progress(state, epoch=epoch, training_s=self.training_seconds)
         desk.saving.look(state.step)
-        if self._plan.saves(state.step) or self._saves_now(desk):
+        # What no step decides waits until all numbers are read, which all processes do together.
+        asked = not self._unread and self._is_asked(desk)
+        by_time = not self._unread and desk.saving.is_due_by_time()
+        if asked or by_time or self._plan.saves(state.step):
             desk.recorder.sync()
             desk.saving.begin(state, epoch=epoch, tokens=state.step * self._pace.tokens_per_step)
 
-    def _saves_now(self, desk: Desk) -> bool:
-        """Whether a save is due that no step decides; only where all numbers are read, which all processes do together."""
-        return not self._unread and desk.saving.is_due_by_time()
+    def _is_asked(self, desk: Desk, *, at_once: bool = False) -> bool:
+        """Takes in what people want: pins are passed on; whether the checkpoint of this step is asked for, which is told."""
+        step = self.state.step
+        for complaint in desk.requests.look(at_once=at_once):
+            desk.recorder.warn("RequestUnreadable", complaint, step)
+        desk.saving.pin(desk.requests.pins)
+        request = desk.requests.take()
+        if request is not None:
+            desk.saving.answer(request, step)
+        return request is not None
 
     def _leave(self) -> None:
         """Saves where the loop stands and waits until that is safe."""
@@ -173,6 +183,8 @@ class Loop:
         if self._desk is None or self.state.step == 0:
             return
         state = self.state
+        # A pin of the last moment holds for the last deletions; a request is answered by the save that follows anyway.
+        self._is_asked(self._desk, at_once=True)
         self._desk.recorder.sync()
         self._desk.saving.finish(
             state,

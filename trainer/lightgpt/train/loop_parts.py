@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from lightgpt.train.recorder import Recorder
+from lightgpt.train.requests import Requests
 from lightgpt.train.saving import Saving
 from runcontract.losses import Loss
 
@@ -29,10 +30,11 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """Where rank 0 records and saves."""
+    """Where rank 0 records, saves, and hears what people want."""
 
     recorder: Recorder
     saving: Saving
+    requests: Requests
 
 
 class Judge(Protocol):

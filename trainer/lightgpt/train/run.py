@@ -5,6 +5,8 @@ from __future__ import annotations
 import resource
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
 
 import torch
 
@@ -17,6 +19,7 @@ from lightgpt.train.loop import Loop
 from lightgpt.train.loop_parts import Ending
 from lightgpt.train.material import Material, Terms, gather
 from lightgpt.train.reports import Reporter, now
+from lightgpt.train.requests import Requests
 from lightgpt.train.results import REASONS, tell_end, write_results
 from lightgpt.train.stopping import Deadline, StopSignals
 from lightgpt.train.verdict import judged, verdict_text
@@ -56,16 +59,23 @@ def train(terms: Terms, signals: StopSignals) -> Results | None:
     world = read_world(terms.variables)
     if world.is_main:
         refuse_unwritable(terms.folder)
+    # Before the data is prepared: what is asked for meanwhile is asked of this attempt.
+    requests = Requests(_requests_folder(terms) if world.is_main else None, clock=monotonic)
     try:
         material = gather(terms, world)
         signals.note_only()
-        with open_loop(terms, material, signals, deadline) as (loop, reporter, store):
+        with open_loop(terms, material, signals, deadline, requests) as (loop, reporter, store):
             end = _carried_out(terms, material, loop, store)
             if store is None:
                 return None
             return _recorded(terms, material, loop, reporter, store, end)
     finally:
         world.leave()
+
+
+def _requests_folder(terms: Terms) -> Path | None:
+    folder = terms.environment.requests_folder
+    return None if folder is None else Path(folder)
 
 
 def _carried_out(

@@ -66,6 +66,14 @@ class Saving:
         """Whether the time between checkpoints is over; not while a save is under way, which the loop would have to wait for."""
         return not self._under_way and self._interval.is_over()
 
+    def pin(self, steps: frozenset[int]) -> None:
+        """Keeps the checkpoints at `steps`, and of those that are pinned so no others, from retention."""
+        self._store.note_pins(steps)
+
+    def answer(self, request: str, step: int) -> None:
+        """Tells people that the checkpoint of `step`, which is saved now, is the one that `request` asked for."""
+        self._reporter.say(f"request {request}: the checkpoint of step {step} answers it")
+
     def begin(self, state: LoopState, *, epoch: float, tokens: int) -> None:
         """Starts a save of this moment; the loop stands still for a copy in memory only."""
         if self.saved_step == state.step:

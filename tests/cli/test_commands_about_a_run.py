@@ -92,6 +92,15 @@ def test_a_run_that_does_not_exist_is_told_with_those_that_do(ended: LocalRun, v
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize("verb", ["list", "verify", "now", "prune"])
+def test_checkpoints_of_a_run_that_does_not_exist_are_no_other_runs(
+    ended: LocalRun, verb: str
+) -> None:
+    code, said = ended.call("nobody", verb="checkpoint", subject=verb)
+    assert code == 10
+    assert "no run named nobody; expected one of: foreign" in said
+
+
 def test_the_same_file_again_says_that_the_run_is_over(ended: LocalRun) -> None:
     code, said = ended.call()
     assert code == 0

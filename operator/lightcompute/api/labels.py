@@ -25,6 +25,10 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 
 STOP = f"{PREFIX}/stop"
 """Annotation on a run, with any value: end it for good, saving first. `spec.suspend` is for going on later."""
+PINNED_CHECKPOINTS = f"{PREFIX}/pinned-checkpoints"
+"""Annotation on a run: steps, as `100,200`, whose checkpoints retention leaves alone."""
+CHECKPOINT_NOW = f"{PREFIX}/checkpoint-now"
+"""Annotation on a run: each new text asks its trainer for one checkpoint (`runcontract.requests`)."""
 
 FINALIZER = f"{PREFIX}/release"
 """Holds a deleted run until its attempt is stopped, confirmed gone and charged."""

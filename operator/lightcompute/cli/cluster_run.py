@@ -19,6 +19,7 @@ from runcontract.exit_codes import ExitCode
 from runcontract.faults import Fault
 
 if TYPE_CHECKING:
+    from lightcompute.cli.cluster_checkpoints import ClusterCheckpoints
     from lightcompute.cli.cluster_target import ClusterTarget
 
 STOP_SECONDS = 120.0
@@ -94,6 +95,12 @@ class ClusterRun:
             if time.monotonic() > end:
                 return Halt(run=run, rests=False, why_not=self._not_yet(run))
             time.sleep(POLL_SECONDS)
+
+    def checkpoints(self) -> ClusterCheckpoints:
+        """As its status tells."""
+        from lightcompute.cli.cluster_checkpoints import ClusterCheckpoints
+
+        return ClusterCheckpoints(self._target, self._found.run)
 
     def resume(self) -> int:
         """Takes the suspension back; the operator does the rest."""

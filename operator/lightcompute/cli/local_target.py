@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -29,6 +30,9 @@ from lightcompute.local.removal import remove
 from lightcompute.local.store import SOURCE, RunStore
 from runcontract.exit_codes import ExitCode
 from runcontract.faults import ContractFault
+
+if TYPE_CHECKING:
+    from lightcompute.cli.local_checkpoints import LocalCheckpoints
 
 
 class LocalTarget:
@@ -130,6 +134,12 @@ class LocalRun:
         from lightcompute.cli.local_stop import stopped
 
         return stopped(self._runs, self._folder, for_good=for_good)
+
+    def checkpoints(self) -> LocalCheckpoints:
+        """Below its folder."""
+        from lightcompute.cli.local_checkpoints import LocalCheckpoints
+
+        return LocalCheckpoints(self._runs, self._folder)
 
     def resume(self) -> int:
         """In the foreground, as `run` does."""

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cost": ("lightcompute.cli.cost:cost", "Show what a run has cost and will cost."),
     "logs": ("lightcompute.cli.logs:logs", "Print what a run's trainer wrote."),
     "tensorboard": ("lightcompute.cli.tensorboard:tensorboard", "Serve a run's curves to a browser on this machine."),
+    "checkpoint": ("lightcompute.cli.checkpoint:checkpoint", "List, verify, pin, save, prune and copy a run's checkpoints."),
     "stop": ("lightcompute.cli.stop:stop", "Ask a run to save and leave."),
     "suspend": ("lightcompute.cli.stop:suspend", "Hold a run, to go on with it later."),
     "resume": ("lightcompute.cli.resume:resume", "Go on with a run that holds."),

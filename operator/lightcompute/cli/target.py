@@ -17,6 +17,7 @@ from typing import Protocol
 from lightcompute.api import TrainingBudget, TrainingRun
 from lightcompute.api.money import MicroUSD
 from lightcompute.api.status import Place
+from lightcompute.cli.run_checkpoints import RunCheckpoints
 from lightcompute.cli.view import RunView, view_of
 from lightcompute.core.progress import Progress
 from runcontract.faults import ConfigurationFault, Fault
@@ -160,6 +161,9 @@ class TargetRun(Protocol):
 
     def stop(self, *, for_good: bool) -> Halt:
         """Asks it to save and leave, and waits for that, but not for ever."""
+
+    def checkpoints(self) -> RunCheckpoints:
+        """What it has saved."""
 
     def resume(self) -> int:
         """Goes on with it; the exit code."""

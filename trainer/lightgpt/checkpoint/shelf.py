@@ -102,9 +102,21 @@ class Shelf:
             self._verified.clear()
         retention = self._retention(self._known())
         for step in retention.deleted:
-            self._remove(self._path(step))
-            self._verified.pop(step, None)
+            self.delete(step)
         return tuple(checkpoint_name(step) for step in sorted(retention.kept))
+
+    def delete(self, step: int) -> None:
+        """Deletes the checkpoint at `step`, under a tombstone's name first; raises OSError. The caller has the rule's word for it."""
+        self._remove(self._path(step))
+        self._verified.pop(step, None)
+
+    def is_as_read(self, step: int) -> bool:
+        """Whether the checkpoint at `step` was verified here and nothing has touched its files since."""
+        try:
+            manifest, _ = read_manifest(self._path(step))
+            return self._verified.get(step) == self._touched(step, manifest)
+        except (BrokenFile, OSError):
+            return False
 
     def inventory(self) -> tuple[KeptCheckpoint, ...]:
         """What is there, oldest first, with why it is kept."""

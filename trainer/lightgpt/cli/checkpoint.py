@@ -1,4 +1,4 @@
-"""`lightgpt checkpoint`: verify, list, pin and unpin. Parsing and printing only; torch is imported by what needs it."""
+"""`lightgpt checkpoint`: verify, list, pin, unpin, prune and copy. Parsing and printing only; torch is imported by what needs it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from runcontract import folder as run_folder
+from runcontract.base import ReportModel
 from runcontract.document import parse_model, read_document
 from runcontract.exit_codes import ExitCode
-from runcontract.faults import CheckpointFault, Fault
-from runcontract.manifest import checkpoint_name
-from runcontract.order import Order, Training
+from runcontract.faults import CheckpointFault, ConfigurationFault, Fault
+from runcontract.manifest import MANIFEST, checkpoint_name
+from runcontract.order import Checkpoints, Order, Training, read_order
+from runcontract.requests import parse_pins
 
 if TYPE_CHECKING:
     from lightgpt.checkpoint.report import VerificationReport
@@ -23,7 +25,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.group()
 def checkpoint() -> None:
-    """Verify, list and pin checkpoints."""
+    """Verify, list, pin, prune and copy checkpoints."""
 
 
 @checkpoint.command()
@@ -96,6 +98,92 @@ def unpin(run: Path, step: int) -> None:
     click.echo(f"{checkpoint_name(step)} is not pinned")
 
 
+@checkpoint.command()
+@click.argument("run", type=_PATH)
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
+@click.option(
+    "--keep-latest",
+    type=click.IntRange(min=1, max=1000),
+    help="Newest verified checkpoints to keep.  [default: as the order beside them says, else 3]",
+)
+@click.option(
+    "--keep-best/--no-keep-best",
+    default=None,
+    help="Whether to keep the one with the lowest validation loss.  [default: as the order says, else yes]",
+)
+@click.option("--pins", default="", help="Steps to keep beside those that are pinned, as 100,200.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def prune(
+    run: Path,
+    dry_run: bool,
+    keep_latest: int | None,
+    keep_best: bool | None,
+    pins: str,
+    as_json: bool,
+) -> None:
+    """Delete what retention gives up of the checkpoints of RUN, which nothing trains now.
+
+    Every hash is compared first. Never deleted: the newest verified one, the best, a pinned one, or anything newer than the newest
+    verified one. A folder that a training holds is refused: its trainer prunes by itself.
+    """
+    from lightgpt.checkpoint.pruning import prune as prune_it
+
+    folder = _folder(run)
+    settings = _settings(folder, keep_latest, keep_best)
+    pruning = prune_it(folder, settings, pins=_pins(pins), dry_run=dry_run)
+    click.echo(_one_json(pruning) if as_json else pruning.text())
+
+
+@checkpoint.command()
+@click.argument("source", metavar="RUN", type=_PATH)
+@click.argument("destination", type=_PATH)
+@click.option("--step", type=click.IntRange(min=0), help="Which checkpoint.  [default: the newest]")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def copy(source: Path, destination: Path, step: int | None, as_json: bool) -> None:
+    """Copy a checkpoint of RUN (or the one whose folder RUN is) into the folder DESTINATION.
+
+    It is verified before, hashed on the way and read back; it appears under its own name when all of it is there. Nothing is overwritten.
+    """
+    from lightgpt.checkpoint.copying import copy_checkpoint
+
+    copied = copy_checkpoint(_one_checkpoint(source, step), destination)
+    click.echo(_one_json(copied) if as_json else copied.text())
+
+
+def _one_checkpoint(run: Path, step: int | None) -> Path:
+    from lightgpt.checkpoint.places import committed_steps
+
+    if (run / MANIFEST).exists():
+        return run
+    folder = _folder(run)
+    steps = committed_steps(folder)
+    if not steps or (step is not None and step not in steps):
+        raise _no_such_checkpoint(folder, step)
+    return folder / checkpoint_name(steps[0] if step is None else step)
+
+
+def _settings(folder: Path, keep_latest: int | None, keep_best: bool | None) -> Checkpoints:
+    order = folder.parent / run_folder.ORDER
+    known = read_order(order).checkpoints if order.is_file() else Checkpoints()
+    given = {"keep_latest": keep_latest, "keep_best": keep_best}
+    return known.model_copy(
+        update={key: value for key, value in given.items() if value is not None}
+    )
+
+
+def _pins(text: str) -> frozenset[int]:
+    pins = parse_pins(text.encode())
+    if pins.unreadable:
+        raise ConfigurationFault(
+            Fault(where="--pins", found=pins.unreadable, expected="steps separated by commas")
+        )
+    return pins.steps
+
+
+def _one_json(report: ReportModel) -> str:
+    return json.dumps(report.document(), indent=1, ensure_ascii=False)
+
+
 def _json(reports: list[VerificationReport], *, as_list: bool) -> str:
     documents = [report.document() for report in reports]
     return json.dumps(documents if as_list else documents[0], indent=1, ensure_ascii=False)
@@ -120,13 +208,12 @@ def _folder(run: Path) -> Path:
     return folder
 
 
-def _no_such_checkpoint(folder: Path, step: int) -> CheckpointFault:
+def _no_such_checkpoint(folder: Path, step: int | None) -> CheckpointFault:
     from lightgpt.checkpoint.places import committed_steps
 
     steps = ", ".join(map(str, committed_steps(folder)[:10])) or "none"
-    return CheckpointFault(
-        Fault(where=str(folder), found=f"no checkpoint at step {step}", expected=f"one of: {steps}")
-    )
+    found = "no checkpoint" if step is None else f"no checkpoint at step {step}"
+    return CheckpointFault(Fault(where=str(folder), found=found, expected=f"one of: {steps}"))
 
 
 assert ExitCode.DONE < ExitCode.BROKEN_CHECKPOINT  # the worst verdict is the highest exit status

@@ -19,7 +19,7 @@ _COMMANDS = {
     "smoke": ("lightgpt.cli.smoke", "See in seconds whether training works on this machine."),
     "data": ("lightgpt.cli.data", "Prepare and inspect data."),
     "tokenizer": ("lightgpt.cli.tokenizer", "Train and inspect tokenizers."),
-    "checkpoint": ("lightgpt.cli.checkpoint", "Verify checkpoints."),
+    "checkpoint": ("lightgpt.cli.checkpoint", "Verify, prune and copy checkpoints."),
 }
 
 

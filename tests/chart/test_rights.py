@@ -21,7 +21,7 @@ OPERATOR: Rights = {
     "lightcompute.dev/trainingbudgets": {"get", "list", "watch"},
     "lightcompute.dev/trainingbudgets/status": {"update"},
     "batch/jobs": {"get", "list", "watch", "create", "patch", "delete"},
-    "/pods": {"list", "watch", "delete"},
+    "/pods": {"list", "watch", "patch", "delete"},
     "/pods/log": {"get"},
     "/configmaps": {"get", "create", "delete"},
     "/services": {"get", "create", "delete"},

@@ -25,6 +25,7 @@ def test_the_contracts_page_names_every_variable_that_an_attempt_is_told() -> No
         environment.ORDER,
         environment.OUTPUT_FOLDER,
         environment.REQUESTS,
+        environment.S3_CREDENTIALS,
         environment.IMAGE_DIGEST,
     }
     assert set(re.findall(r"`(LIGHTCOMPUTE_\w+)`", CONTRACT)) == told

@@ -329,7 +329,7 @@ def test_a_deleted_run_is_stopped_first_and_let_go_only_when_nothing_lives() -> 
     assert stop_of(first).attempt == 1
     stopping = a_run().deleted().with_status(first.status)
     then = decide(a_snapshot(stopping, an_exited_child(code=13, seconds=70), now=at(70)))
-    assert then.actions == (ReleaseAttempt(attempt=1), LetGo(delete_checkpoints=False))
+    assert then.actions == (ReleaseAttempt(attempt=1), LetGo())
 
 
 def test_a_deleted_run_is_not_let_go_while_its_attempt_is_leaving() -> None:
@@ -348,7 +348,7 @@ def test_a_deleted_run_is_not_let_go_while_something_lives_that_no_record_knows(
 
 def test_checkpoints_are_deleted_with_the_run_only_when_asked_for() -> None:
     run = a_run().with_spec(checkpoints={"whenDeleted": "Delete"}).deleted()
-    assert decide(a_snapshot(run)).actions == (LetGo(delete_checkpoints=True),)
+    assert decide(a_snapshot(run)).actions == (LetGo(),)
 
 
 def test_a_finished_run_is_deleted_when_its_time_to_live_is_over() -> None:

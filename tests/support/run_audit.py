@@ -187,7 +187,21 @@ def _run_gone(world: _World, change: Change) -> Iterator[str]:
         yield f"{name}: the run is gone with an attempt that was never closed"
 
 
+def _upkeep_made(world: _World, job: Document) -> Iterator[str]:
+    """It is on record before it exists, and nothing trains then."""
+    name = job["metadata"]["name"]
+    run = world.runs.get(job["metadata"]["labels"][labels.UPKEEP_OF])
+    status = (run or {}).get("status") or {}
+    if (status.get("upkeep") or {}).get("state") != "Requested":
+        yield f"{name}: an upkeep that no run has on record"
+    if any(each["state"] != "Ended" for each in status.get("attempts", ())):
+        yield f"{name}: an upkeep while an attempt is live"
+
+
 def _job_made(world: _World, job: Document) -> Iterator[str]:
+    if labels.UPKEEP_OF in job["metadata"].get("labels", {}):
+        yield from _upkeep_made(world, job)
+        return
     uid, number, name = _run_uid(job), _attempt(job), job["metadata"]["name"]
     run = world.runs.get(uid)
     if run is None:

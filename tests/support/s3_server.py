@@ -24,21 +24,21 @@ _HOST = "127.0.0.1"
 class S3Server:
     """One server and its one bucket."""
 
-    def __init__(self, folder: Path) -> None:
-        """Starts it; raises `NoBinaries` where it cannot be built."""
+    def __init__(self, folder: Path, *, host: str = _HOST, within: tuple[str, ...] = ()) -> None:
+        """Starts it; raises `NoBinaries` where it cannot be built. `within` is a command that runs it where `host` is an address."""
         program = binary(S3_SERVER)
         (folder / "buckets" / BUCKET).mkdir(parents=True)
         (port,) = free_ports(1)
         self.folder = folder
-        self.endpoint = f"http://{_HOST}:{port}"
+        self.endpoint = f"http://{host}:{port}"
         self.component = Component(
             "s3server",
             (
-                str(program), "--port", f"{_HOST}:{port}", "--access", KEY_ID, "--secret", KEY,
+                *within, str(program), "--port", f"{host}:{port}", "--access", KEY_ID, "--secret", KEY,
                 "--health", "/health", "posix", "--sidecar", str(folder / "attributes"), str(folder / "buckets"),
             ),
             log=folder / "s3server.log",
-            ready=Endpoint(port=port, path="/health", secure=False),
+            ready=Endpoint(port=port, path="/health", secure=False, host=host),
         )  # fmt: skip
         (folder / "attributes").mkdir()
         self.component.start()

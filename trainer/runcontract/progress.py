@@ -92,6 +92,9 @@ class Saved(ReportLine):
     validation: Loss | None = Field(
         default=None, description="Validation loss at this step, where it was scored."
     )
+    epoch: float | None = Field(
+        default=None, ge=0, le=1e9, description="Passes over the training part by then."
+    )
     save_seconds: Seconds = Field(description="From the copy in memory to the verified files.")
     kept: tuple[str, ...] = Field(
         default=(), max_length=2000, description="Checkpoints that are kept after retention."

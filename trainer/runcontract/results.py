@@ -48,7 +48,13 @@ class KeptCheckpoint(ReportModel):
     step: int = Field(ge=0, description="Optimizer steps done.")
     size_bytes: int = Field(ge=0, description="Size of its files.")
     digest: str = Field(max_length=64, description="SHA-256 of its manifest.")
+    epoch: float | None = Field(default=None, ge=0, description="Passes over the training part.")
+    saved_time: datetime | None = Field(default=None, description="When it was saved.")
     verified: bool = Field(description="Whether its files were read back and matched.")
+    verdict: Literal["Valid", "ValidWithWarnings", "Invalid", "Unreadable"] | None = Field(
+        default=None,
+        description="What a verification of its tensors said last; none where nobody asked for one.",
+    )
     validation: Loss | None = Field(
         default=None, description="Validation loss at this step, where it was scored."
     )

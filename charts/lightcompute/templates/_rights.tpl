@@ -24,10 +24,10 @@
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, patch, delete]
-# Pods are watched; what does not leave in time, and what has lost its Job, is deleted.
+# Pods are watched; what people want of a trainer is noted on its pod; what does not leave in time, and what has lost its Job, is deleted.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch, delete]
+  verbs: [list, watch, patch, delete]
 # Progress is read from the trainer's log.
 - apiGroups: [""]
   resources: [pods/log]

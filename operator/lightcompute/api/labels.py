@@ -30,6 +30,11 @@ PINNED_CHECKPOINTS = f"{PREFIX}/pinned-checkpoints"
 CHECKPOINT_NOW = f"{PREFIX}/checkpoint-now"
 """Annotation on a run: each new text asks its trainer for one checkpoint (`runcontract.requests`)."""
 
+VERIFY_CHECKPOINTS = f"{PREFIX}/verify-checkpoints"
+"""Annotation on a run: each new text in it asks for one verification of its checkpoints, once nothing trains."""
+UPKEEP_OF = f"{PREFIX}/upkeep-of"
+"""Label: UID of the run whose checkpoints the child sees to. It is no attempt, and not found as one."""
+
 FINALIZER = f"{PREFIX}/release"
 """Holds a deleted run until its attempt is stopped, confirmed gone and charged."""
 

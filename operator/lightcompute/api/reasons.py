@@ -286,6 +286,18 @@ class Reason(_Word):
         "RunDeleted",
         "The run is being deleted: stopped, confirmed gone, charged, then released.",
     )
+    DELETING_CHECKPOINTS = (
+        "DeletingCheckpoints",
+        "The run is being deleted and spec.checkpoints.whenDeleted is Delete: it stays until its checkpoints are gone from its storage.",
+    )
+    CHECKPOINTS_TENDED = (
+        "CheckpointsTended",
+        "Checkpoints of a run at rest were verified, pruned by the rule, or deleted; the message says with what outcome.",
+    )
+    CHECKPOINTS_NOT_TENDED = (
+        "CheckpointsNotTended",
+        "Verifying, pruning or deleting checkpoints failed; the message says why. Nothing else of the run depends on it but a deletion.",
+    )
 
     # Money
     WITHIN_BUDGET = "WithinBudget", "What is left pays for going on."

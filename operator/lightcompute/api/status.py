@@ -17,6 +17,7 @@ from lightcompute.api.reasons import ConditionType, Phase
 from runcontract.base import ReportModel
 from runcontract.losses import Loss
 from runcontract.results import KeptCheckpoint, TargetVerdict
+from runcontract.upkeep import UpkeepTask
 
 MAX_ATTEMPTS = 20
 MAX_CHARGES = 16
@@ -290,6 +291,24 @@ class TensorBoardStatus(ReportModel):
     url: str = Field(max_length=500, description="Address, or the command that opens it.")
 
 
+class Upkeep(ReportModel):
+    """What is, or was last, done about the checkpoints while nothing trains; recorded before it is begun."""
+
+    number: int = Field(ge=1, description="1, 2, 3, ... over the life of the run.")
+    task: UpkeepTask = Field(description="Verify, Prune or Delete.")
+    request: str = Field(
+        default="", max_length=128, description="What asked for it: it is not done twice for that."
+    )
+    verified_request: str = Field(
+        default="", max_length=128, description="The newest request to verify that was taken up."
+    )
+    state: Literal["Requested", "Done", "Failed"] = Field(description="How far it is.")
+    failures: int = Field(default=0, ge=0, description="How often it failed in a row.")
+    requested_time: datetime = Field(description="When it was recorded.")
+    end_time: datetime | None = Field(default=None, description="When it was seen to be over.")
+    message: str = Field(default="", max_length=MAX_MESSAGE, description="What came of it.")
+
+
 class TrainingRunStatus(ReportModel):
     """What is."""
 
@@ -322,6 +341,9 @@ class TrainingRunStatus(ReportModel):
     cost: Cost = Field(default=Cost(), description="What it costs.")
     checkpoints: tuple[KeptCheckpoint, ...] = Field(
         default=(), max_length=MAX_CHECKPOINTS, description="Checkpoints, oldest first."
+    )
+    upkeep: Upkeep | None = Field(
+        default=None, description="What is, or was last, done about the checkpoints at rest."
     )
     results: RunResults | None = Field(default=None, description="What came out.")
     environment: Environment | None = Field(default=None, description="What the result depends on.")

@@ -31,6 +31,7 @@ OPERATOR_VARIABLES = (
     environment.ORDER,
     environment.OUTPUT_FOLDER,
     environment.REQUESTS,
+    environment.S3_CREDENTIALS,
     environment.IMAGE_DIGEST,
     "RANK",
     "LOCAL_RANK",

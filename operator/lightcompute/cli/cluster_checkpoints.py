@@ -5,6 +5,8 @@ An annotation of pins is read, changed and written against the version that was 
 
 from __future__ import annotations
 
+import json
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -13,17 +15,23 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from lightcompute.api import TrainingRun, labels
-from lightcompute.api.status import MAX_CHECKPOINTS, AttemptState
+from lightcompute.api.status import MAX_CHECKPOINTS, AttemptState, Upkeep
 from lightcompute.backend import Conflict
 from lightcompute.cli.run_checkpoints import CheckpointRow
+from lightcompute.core.keeping import retention_of
+from lightcompute.core.upkeep import AT_REST
 from lightcompute.kube.remote_faults import ClusterRefusal
 from runcontract.exit_codes import ExitCode
 from runcontract.faults import Fault
 from runcontract.requests import parse_pins, pins_text
+from runcontract.results import KeptCheckpoint
 
 if TYPE_CHECKING:
     from lightcompute.cli.cluster_target import ClusterTarget
 
+VERIFY_SECONDS = 3600
+"""How long `verify` waits; a pod may have to read a terabyte."""
+POLL_SECONDS = 1.0
 _TRIES = 10
 """Others write the run too, its status among it: a change that came between is no fault."""
 
@@ -48,14 +56,61 @@ class ClusterCheckpoints:
                 kept_because=each.kept_because,
                 size_bytes=each.size_bytes,
                 digest=each.digest,
+                epoch=each.epoch,
                 validation=each.validation,
+                created_time=each.saved_time,
             )
             for each in self._run.status.checkpoints
         )
 
-    def verify(self, *, step: int | None, everything: bool, as_json: bool) -> NoReturn:  # noqa: ARG002 - refused whatever is asked
-        """Not there yet."""
-        raise self._not_served("verify")
+    def verify(self, *, step: int | None, everything: bool, as_json: bool) -> int:
+        """Asks the operator, which has a pod look at all of them once nothing trains; waits for what it found."""
+        if self._run.status.phase not in AT_REST:
+            raise self._refusal(
+                f"{self._run.status.phase}: a run that trains, or is about to",
+                "a run at rest: its trainer verifies each checkpoint as it saves it",
+                f"`{self._target.command('suspend', self._name)}` gives it a rest.",
+            )
+        now = self._target.now()
+        request = f"{now:%Y-%m-%dT%H:%M:%SZ}-{uuid.uuid4().hex[:8]}"
+        note = {"metadata": {"annotations": {labels.VERIFY_CHECKPOINTS: request}}}
+        self._target.ask(self._target.remote.change(self._name, note))
+        click.echo(f"A pod with the storage of {self._name} is asked for.", err=True)
+        upkeep, run = self._served(request)
+        if upkeep.state != "Done":
+            raise self._refusal(upkeep.message, "a pod that verifies its checkpoints")
+        found = _asked_for(run.status.checkpoints, step=step, everything=everything)
+        if not found:
+            raise self._refusal(f"no checkpoint at step {step}", "a step that `list` shows")
+        if as_json:
+            documents = [{"step": each.step, "verdict": each.verdict} for each in found]
+            click.echo(json.dumps(documents if everything else documents[0], indent=1))
+        else:
+            for each in found:
+                click.echo(f"{each.name}  {each.verdict or 'not looked at'}")
+            click.echo(upkeep.message)
+        sound = all(each.verdict in {"Valid", "ValidWithWarnings"} for each in found)
+        return int(ExitCode.DONE if sound else ExitCode.BROKEN_CHECKPOINT)
+
+    def _served(self, request: str) -> tuple[Upkeep, TrainingRun]:
+        """The upkeep that took the request up, over; says what it waits for when that changes."""
+        told = ""
+        end = time.monotonic() + VERIFY_SECONDS
+        while time.monotonic() < end:
+            run = self._target.ask(self._target.remote.find(self._name)).run
+            upkeep = run.status.upkeep
+            if upkeep is not None and upkeep.request == request:
+                if upkeep.state != "Requested":
+                    return upkeep, run
+                if upkeep.message and upkeep.message != told:
+                    told = upkeep.message
+                    click.echo(told, err=True)
+            time.sleep(POLL_SECONDS)
+        raise self._refusal(
+            f"no verdict after {VERIFY_SECONDS} s: {told or 'the operator did not take it up'}",
+            "a pod that verifies its checkpoints",
+            "It goes on without this command; status.upkeep says with what outcome.",
+        )
 
     def pin(self, step: int) -> str:
         """By the annotation."""
@@ -91,9 +146,27 @@ class ClusterCheckpoints:
         click.echo(f"{self._name} is asked for a checkpoint (request {request}). To see it: {seen}")
         return int(ExitCode.DONE)
 
-    def prune(self, *, dry_run: bool, as_json: bool) -> NoReturn:  # noqa: ARG002 - refused whatever is asked
-        """Not there yet."""
-        raise self._not_served("prune")
+    def prune(self, *, dry_run: bool, as_json: bool) -> int:
+        """What the rule gives up by what is on record. The operator deletes it by itself once the run is at rest."""
+        known = self._run.status.checkpoints
+        gone = set(retention_of(known, self._run).deleted)
+        if not dry_run and gone and self._run.status.phase not in AT_REST:
+            raise self._refusal(
+                f"{self._run.status.phase}: a run that trains, or is about to",
+                "a run at rest: while it trains its trainer prunes by itself",
+            )
+        if as_json:
+            documents = [{"step": each.step, "deleted": each.step in gone} for each in known]
+            click.echo(json.dumps(documents, indent=1))
+            return int(ExitCode.DONE)
+        for each in known:
+            kept = ", ".join(each.kept_because) or "-"
+            click.echo(f"{each.name}  {'to be deleted' if each.step in gone else f'kept: {kept}'}")
+        click.echo(f"{len(gone)} of {len(known)} checkpoints are to be deleted.")
+        if gone and not dry_run:
+            seen = self._target.command("checkpoint", "list", self._name)
+            click.echo(f"The operator has a pod do that by itself. To see it: {seen}")
+        return int(ExitCode.DONE)
 
     def copy(self, destination: Path, *, step: int | None, as_json: bool) -> NoReturn:  # noqa: ARG002 - refused whatever is asked
         """Not there yet."""
@@ -145,6 +218,16 @@ class ClusterCheckpoints:
     def _refusal(self, found: str, expected: str, action: str = "") -> ClusterRefusal:
         where = f"run {self._target.remote.namespace}/{self._name}"
         return ClusterRefusal(Fault(where=where, found=found, expected=expected, action=action))
+
+
+def _asked_for(
+    checkpoints: tuple[KeptCheckpoint, ...], *, step: int | None, everything: bool
+) -> tuple[KeptCheckpoint, ...]:
+    if everything:
+        return checkpoints
+    if step is not None:
+        return tuple(each for each in checkpoints if each.step == step)
+    return checkpoints[-1:]
 
 
 def _pins(run: TrainingRun) -> frozenset[int]:

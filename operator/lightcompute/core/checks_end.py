@@ -15,7 +15,9 @@ from lightcompute.core.retry import FINAL_REASONS, MAX_FRUITLESS, free_and_fruit
 from lightcompute.core.revise import revised
 from lightcompute.core.snapshot import ChildState
 from lightcompute.core.text import clock
+from lightcompute.core.upkeep import owes_deletion
 from lightcompute.core.verdict import SOON_SECONDS, Verdict, await_stop, stop
+from runcontract.upkeep import UpkeepTask
 
 OWED_AFTER_SECONDS = 600
 """So long a deleted run waits for the end of an attempt in a cluster that cannot be reached."""
@@ -65,13 +67,29 @@ def a_deleted_run_is_stopped_then_let_go(facts: Facts) -> Verdict | None:
             facts, live, Reason.RUN_DELETED, "the run is being deleted"
         )
     spent = show_usd(total_cost(facts.status, facts.now))
-    delete = facts.run.spec.checkpoints.when_deleted == "Delete"
+    deleted = facts.status.upkeep is not None and facts.status.upkeep.task is UpkeepTask.DELETE
+    if owes_deletion(facts):
+        return _deleting_checkpoints(facts, spent)
     return Verdict(
         phase=facts.status.phase if is_finished(facts) else Phase.STOPPED,
         reason=Reason.RUN_DELETED,
-        message=f"nothing of it runs any more; it cost {spent}; checkpoints are {'deleted' if delete else 'kept'}",
+        message=f"nothing of it runs any more; it cost {spent}; checkpoints are {'deleted' if deleted else 'kept where its storage is'}",
         status=facts.status,
-        actions=(*releases(facts), LetGo(delete_checkpoints=delete)),
+        actions=(*releases(facts), LetGo()),
+    )
+
+
+def _deleting_checkpoints(facts: Facts, spent: str) -> Verdict:
+    """The run stays until they are gone: nobody else would know where they are. A person takes the wish back in its spec."""
+    upkeep = facts.status.upkeep
+    said = upkeep.message if upkeep is not None and upkeep.task is UpkeepTask.DELETE else ""
+    return Verdict(
+        phase=facts.status.phase if is_finished(facts) else Phase.STOPPED,
+        reason=Reason.DELETING_CHECKPOINTS,
+        message=f"nothing of it runs any more; it cost {spent}; its checkpoints are being deleted"
+        f"{f' ({said})' if said else ''}; spec.checkpoints.whenDeleted: Retain lets it go without",
+        status=facts.status,
+        actions=releases(facts),
     )
 
 
@@ -82,15 +100,16 @@ def _owed(facts: Facts, live: Attempt) -> Verdict | None:
         return None
     if live.stop_time is None or facts.now < asked + timedelta(seconds=OWED_AFTER_SECONDS):
         return None
+    if owes_deletion(facts):
+        return None  # who else would know what to delete there? Retain in its spec lets it go.
     spent = show_usd(total_cost(facts.status, facts.now))
-    delete = facts.run.spec.checkpoints.when_deleted == "Delete"
     return Verdict(
         phase=facts.status.phase,
         reason=Reason.RUN_DELETED,
         message=f"attempt {live.number} could not be seen to leave {live.place} within {OWED_AFTER_SECONDS} s; it cost {spent} so far, "
         "and is removed from there when the cluster can be reached",
         status=facts.status,
-        actions=(LetGo(delete_checkpoints=delete, owed_attempt=live.number),),
+        actions=(LetGo(owed_attempt=live.number),),
     )
 
 

@@ -107,6 +107,16 @@ def _events(facts: Facts, status: TrainingRunStatus) -> tuple[Event, ...]:
         ok = reason in {Reason.COMPLETED, Reason.PREEMPTED, Reason.TIME_OVER}
         events.append(Event(type="Normal" if ok else "Warning", reason=reason, message=told))
     events += budget_warnings(before.cost, status.cost)
+    upkeep = status.upkeep
+    if upkeep is not None and upkeep.state != "Requested" and upkeep != before.upkeep:
+        done = upkeep.state == "Done"
+        events.append(
+            Event(
+                type="Normal" if done else "Warning",
+                reason=Reason.CHECKPOINTS_TENDED if done else Reason.CHECKPOINTS_NOT_TENDED,
+                message=f"{upkeep.task}: {upkeep.message}",
+            )
+        )
     if (before.phase, before.reason) != (status.phase, status.reason):
         reason = known_reason(status.reason, Reason.ATTEMPT_RUNNING)
         bad = status.phase in _BAD or reason in _BAD_REASONS

@@ -1,7 +1,8 @@
 """THE file to read first: what should happen to a run, as an ordered list of small checks. The first that speaks decides.
 
 `decide(snapshot)` establishes the facts (`facts`: the status brought up to date with what is seen), walks CHECKS from the top,
-and makes a whole decision of the first verdict (`conclude`: conditions, cost, events). The order is the meaning: what protects
+adds to the first verdict what is done about checkpoints beside it (`upkeep`), and makes a whole decision of both (`conclude`: conditions,
+cost, events). The order is the meaning: what protects
 money and the one-live-attempt rule stands above what a person wants, and that above what the run would do by itself.
 """
 
@@ -15,6 +16,7 @@ from lightcompute.core.conclude import conclude
 from lightcompute.core.decision import Decision
 from lightcompute.core.facts import Facts, establish
 from lightcompute.core.snapshot import Snapshot
+from lightcompute.core.upkeep import seen_to
 from lightcompute.core.verdict import Verdict
 
 Check = Callable[[Facts], Verdict | None]
@@ -61,4 +63,4 @@ def decide(snapshot: Snapshot) -> Decision:
     """What should happen, from `snapshot` alone: the same snapshot always gives the same decision."""
     facts = establish(snapshot)
     verdict = next(spoken for check in CHECKS if (spoken := check(facts)) is not None)
-    return conclude(facts, verdict, resync=RESYNC)
+    return conclude(facts, seen_to(facts, verdict), resync=RESYNC)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Place, TrainingRunStatus
+from runcontract.upkeep import UpkeepTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,15 @@ class RenewDeadline:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TellAttempt:
+    """Pass on to a live attempt what people want of its trainer as it runs (`runcontract.requests`), each as text."""
+
+    attempt: int
+    checkpoint_now: str
+    pins: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReleaseAttempt:
     """Remove what is left of an attempt that is confirmed gone and recorded as ended (Job, ConfigMap, Service); not its folder."""
 
@@ -62,14 +72,29 @@ class DeleteRun:
 
 @dataclass(frozen=True, kw_only=True)
 class LetGo:
-    """Remove our finalizer: nothing of a deleted run is left. Its checkpoints go when `delete_checkpoints` is set."""
+    """Remove our finalizer: nothing of a deleted run is left."""
 
-    delete_checkpoints: bool
     owed_attempt: int | None = None
     """An attempt in a cluster that cannot be reached: its place notes the debt first, and removes it when it can."""
 
 
-Action = StartAttempt | StopAttempt | RenewDeadline | ReleaseAttempt | DeleteRun | LetGo
+@dataclass(frozen=True, kw_only=True)
+class StartUpkeep:
+    """Have the checkpoints verified, pruned or deleted, where the newest attempt was; what exists of this number is adopted."""
+
+    number: int
+    task: UpkeepTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseUpkeep:
+    """Remove what is left of an upkeep, or end it."""
+
+    number: int
+
+
+AttemptAction = StartAttempt | StopAttempt | RenewDeadline | TellAttempt | ReleaseAttempt
+Action = AttemptAction | StartUpkeep | ReleaseUpkeep | DeleteRun | LetGo
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ from lightcompute.core.ledger import attempt_held, closed, opened, repriced
 from lightcompute.core.retry import FRUITFUL_SECONDS, NOT_HONOURED, Follows, judge, wait_before_next
 from lightcompute.core.revise import revised
 from lightcompute.core.snapshot import Child, ChildState, Snapshot
+from lightcompute.core.tended import upkeep_told
 from lightcompute.core.text import cut
 
 
@@ -89,7 +90,7 @@ class Facts:
 
 def establish(snapshot: Snapshot) -> Facts:
     """The facts of `snapshot`."""
-    status = snapshot.run.status
+    status = upkeep_told(snapshot.run.status, snapshot)
     reopened = _is_reopened(snapshot.run)
     if reopened:
         status = revised(

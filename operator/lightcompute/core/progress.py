@@ -22,6 +22,8 @@ from runcontract.progress import (
     Warned,
 )
 
+MOST_SAVES = 32
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
@@ -33,12 +35,18 @@ class Progress:
     stepped: Stepped | None = None
     evaluated: Evaluated | None = None
     best_validation: Loss | None = None
-    saved: Saved | None = None
+    saves: tuple[Saved, ...] = ()
+    """Checkpoints that it saved, in the order in which it did; of those that the newest save kept, the last MOST_SAVES."""
     warned: Warned | None = None
     concluded: Concluded | None = None
     finished: Finished | None = None
     newest_time: datetime | None = None
     """Largest time in a report, by the trainer's clock."""
+
+    @property
+    def saved(self) -> Saved | None:
+        """The newest save."""
+        return self.saves[-1] if self.saves else None
 
     @property
     def step(self) -> int:
@@ -75,7 +83,7 @@ class Progress:
                 best = report.validation if report.best else known.best_validation
                 known = replace(known, evaluated=report, best_validation=best)
             case Saved():
-                known = replace(known, saved=report)
+                known = replace(known, saves=_with_save(known.saves, report))
             case Warned():
                 known = replace(known, warned=report)
             case Concluded():
@@ -83,6 +91,12 @@ class Progress:
             case Finished():
                 known = replace(known, finished=report)
         return known
+
+
+def _with_save(saves: tuple[Saved, ...], new: Saved) -> tuple[Saved, ...]:
+    others = [each for each in saves if each.name != new.name]
+    left = [each for each in others if not new.kept or each.name in new.kept]
+    return (*left, new)[-MOST_SAVES:]
 
 
 def _later(known: datetime | None, new: datetime) -> datetime | None:

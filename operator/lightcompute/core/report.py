@@ -15,6 +15,7 @@ from lightcompute.api.status import (
     TrainerStatus,
     TrainingRunStatus,
 )
+from lightcompute.core.keeping import with_reasons
 from lightcompute.core.progress import Progress
 from lightcompute.core.revise import revised
 from lightcompute.core.snapshot import Child, Snapshot
@@ -118,20 +119,22 @@ def _checkpoints(
         known = {kept.name: kept for kept in snapshot.checkpoints}
     else:
         known = {kept.name: kept for kept in status.checkpoints}
-        saved = child.progress.saved if child is not None and child.progress is not None else None
-        if saved is not None:
+        saves = child.progress.saves if child is not None and child.progress is not None else ()
+        for saved in saves:
             known[saved.name] = KeptCheckpoint(
                 name=saved.name,
                 step=saved.step,
                 size_bytes=saved.size_bytes,
                 digest=saved.digest[:64],
+                epoch=saved.epoch,
+                saved_time=saved.time if saved.time.tzinfo is not None else None,
                 verified=True,
                 validation=saved.validation,
             )
-            if saved.kept:
-                known = {name: kept for name, kept in known.items() if name in saved.kept}
-    ordered = sorted(known.values(), key=lambda kept: (kept.step, kept.name))
-    return tuple(ordered[-MAX_CHECKPOINTS:])
+        if saves and saves[-1].kept:
+            known = {name: kept for name, kept in known.items() if name in saves[-1].kept}
+    ordered = sorted(known.values(), key=lambda kept: (kept.step, kept.name))[-MAX_CHECKPOINTS:]
+    return tuple(ordered) if snapshot.checkpoints else with_reasons(tuple(ordered), snapshot.run)
 
 
 def final_results(status: TrainingRunStatus) -> RunResults | None:

@@ -19,6 +19,7 @@ from lightcompute.core.period import Calendar
 from lightcompute.core.progress import Progress
 from runcontract.audit import Audit
 from runcontract.results import KeptCheckpoint, Results, TerminationMessage
+from runcontract.upkeep import UpkeepReport
 
 
 class ChildState(StrEnum):
@@ -73,6 +74,8 @@ class Child:
     """Up to when its log is known to be read; None where it was not read: what was not listened to is not called silent."""
     deadline_seconds: int | None = None
     """Seconds from its start after which the place ends it by itself, as the place has it now; None where it has none."""
+    requests: tuple[str, str] | None = None
+    """What it was told that people want of it: checkpoint-now and pins; None where that is not told in this way."""
     keeps_deadlines: bool = True
     """Whether the place ends attempts at a deadline, and can be told of another."""
     progress: Progress | None = None
@@ -120,6 +123,29 @@ class Allowance:
     """Why the budget cannot be kept as written: then nothing starts."""
 
 
+class UpkeepState(StrEnum):
+    """What is seen of an upkeep of checkpoints."""
+
+    ABSENT = "Absent"
+    """Nothing."""
+    RUNNING = "Running"
+    """It is there and not over."""
+    DONE = "Done"
+    FAILED = "Failed"
+    UNREACHABLE = "Unreachable"
+    """Where it is, or would be, cannot be reached now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenUpkeep:
+    """The upkeep that is on record, as it is seen."""
+
+    number: int
+    state: UpkeepState
+    message: str = ""
+    report: UpkeepReport | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """The run and the world, at `now`."""
@@ -134,6 +160,8 @@ class Snapshot:
     """TrainingBudgets that the run draws from."""
     checkpoints: tuple[KeptCheckpoint, ...] = ()
     """Inventory of the run's folder; empty when it is not known: then the last reports stand for it."""
+    upkeep: SeenUpkeep | None = None
+    """What is seen of the upkeep of its checkpoints; None in a place where checkpoints are seen to in another way."""
     results: Results | None = None
     audit: Audit | None = None
     tensorboard_url: str | None = None

@@ -18,13 +18,17 @@ from lightcompute.api.training_run import TrainingRun
 from lightcompute.backend import Conflict, PermanentFault, TemporaryFault
 from lightcompute.core.decision import (
     Action,
+    AttemptAction,
     DeleteRun,
     Event,
     LetGo,
     ReleaseAttempt,
+    ReleaseUpkeep,
     RenewDeadline,
     StartAttempt,
+    StartUpkeep,
     StopAttempt,
+    TellAttempt,
 )
 from lightcompute.core.snapshot import Child, ChildState, Snapshot
 from lightcompute.kube.accounts import Accounts
@@ -43,7 +47,9 @@ from lightcompute.kube.reading import ReadRun, Unreadable
 from lightcompute.kube.reflector import Reflector
 from lightcompute.kube.runs import RunStore
 from lightcompute.kube.settings import OperatorSettings
+from lightcompute.kube.storage_faults import storage_faults
 from lightcompute.kube.sweep import Sweep
+from lightcompute.kube.tending import Upkeeps
 from lightcompute.kube.worker_cluster import WorkerCluster
 from runcontract.base import API_VERSION
 
@@ -73,6 +79,10 @@ class KubeBackend:
         self.atlas = Atlas(client, settings, self.own, holds, wake, heard)
         self.placing = Placing(self.atlas, holds, pool_of_settings(settings.pool), client.now, wake)
         self.accounts = Accounts(client, settings, runs, wake)
+        self._upkeeps = Upkeeps(
+            lambda attempt: site.tender if (site := self._reached(attempt)) else None,
+            lambda attempt: self._unseen(attempt).waiting,
+        )
         self._sweep = Sweep(client, runs, self.atlas, removed=swept)
 
     @property
@@ -128,11 +138,12 @@ class KubeBackend:
         self._settle(run)
         faults, missing = read.faults, dict[str, str]()
         if not faults:
-            faults, missing = await self._claims(run)
+            faults, missing = await storage_faults(run, self.own, self.atlas)
         snapshot = Snapshot(
             run=run,
             now=self._client.now(),
             children=children,
+            upkeep=await self._upkeeps.seen(run),
             tensorboard_url=self._tensorboard(run, children),
             faults=faults,
             allowances=self.accounts.allowances(run),
@@ -207,23 +218,34 @@ class KubeBackend:
 
     async def _carry_out(self, run: TrainingRun, action: Action) -> None:
         match action:
+            case StartUpkeep():
+                await self._upkeeps.start(run, action)
+            case ReleaseUpkeep(number=number):
+                await self._upkeeps.release(run, number)
+            case DeleteRun():
+                await self._holder.delete(run)
+            case LetGo(owed_attempt=owed):
+                if owed is not None:
+                    await self._owe(run, owed)
+                await self.accounts.depart(run)
+                await self._holder.let_go(run)
+                self.placing.gone(run.metadata.uid)
+                self.accounts.gone(run.metadata.uid)
+            case _:
+                await self._do_to_attempt(run, action)
+
+    async def _do_to_attempt(self, run: TrainingRun, action: AttemptAction) -> None:
+        match action:
             case StartAttempt():
                 await self._start(run, action)
             case StopAttempt(attempt=attempt, grace_seconds=grace_seconds):
                 await self._site(run, attempt).performer.stop(run, attempt, grace_seconds)
             case RenewDeadline(attempt=attempt, deadline_seconds=deadline_seconds):
                 await self._site(run, attempt).performer.renew(run, attempt, deadline_seconds)
+            case TellAttempt(attempt=attempt):
+                await self._site(run, attempt).performer.tell(run, action)
             case ReleaseAttempt(attempt=attempt):
                 await self._release(run, attempt)
-            case DeleteRun():
-                await self._holder.delete(run)
-            case LetGo(delete_checkpoints=delete_checkpoints, owed_attempt=owed):
-                if owed is not None:
-                    await self._owe(run, owed)
-                await self.accounts.depart(run)
-                await self._holder.let_go(run, delete_checkpoints=delete_checkpoints)
-                self.placing.gone(run.metadata.uid)
-                self.accounts.gone(run.metadata.uid)
 
     async def _start(self, run: TrainingRun, start: StartAttempt) -> None:
         pool = self.placing.pool(start.place)
@@ -360,28 +382,6 @@ class KubeBackend:
         if not any(child.state is ChildState.RUNNING for child in children):
             return None
         return f"lightcompute tensorboard {run.metadata.name} -n {run.metadata.namespace}"
-
-    async def _claims(self, run: TrainingRun) -> tuple[tuple[str, ...], dict[str, str]]:
-        """What is wrong with the spec everywhere, and what the run lacks in which cluster."""
-        if run.spec.storage.s3 is not None and run.spec.training is None:
-            told = (
-                "spec.storage.s3 is served by a trainer that takes an order, and spec.training is not given. "
-                "Give spec.storage.persistentVolumeClaim, or have the trainer keep its checkpoints there by itself."
-            )
-            return (told,), {}
-        if run.status.attempts and run.status.attempts[-1].is_live:
-            return (), {}  # what runs found its claims
-        if not len(self.atlas):
-            return await self.own.sight.faults_of_claims(run), {}
-        missing: dict[str, str] = {}
-        for worker in self.atlas.workers:
-            site = self.own if worker.is_own else worker.site
-            if site is None or not worker.reach.answers or worker.is_suspect:
-                continue
-            faults = await site.sight.faults_of_claims(run)
-            if faults:
-                missing[worker.name] = " ".join(faults)
-        return (), missing
 
 
 def _recorded(run: TrainingRun, attempt: int) -> Attempt | None:

@@ -115,6 +115,7 @@ def child_of(seen: Seen, heard: Heard, *, through_torchrun: bool, now: datetime)
         stopping=_is_stopping(seen),
         stopping_time=_stopping_time(seen),
         deadline_seconds=deadline_of(seen),
+        requests=_requests(seen),
         progress=heard.progress,
         # The first rank has nothing to tell before the last one is there: that is no silence.
         heard_until=heard.until if _has_begun(seen) else None,
@@ -127,6 +128,12 @@ def child_of(seen: Seen, heard: Heard, *, through_torchrun: bool, now: datetime)
     if seen.is_taken_back:
         child = replace(child, interruption=Reason.PREEMPTED, held_until=_held_until(seen))
     return replace(child, state=ChildState.UNKNOWN) if _is_overdue(seen, now) else child
+
+
+def _requests(seen: Seen) -> tuple[str, str] | None:
+    """What the first rank was told; all are told the same."""
+    told = [pod.requests for pod in seen.pods if pod.index == 0 and not pod.is_over]
+    return told[-1] if told else None
 
 
 def _held_until(seen: Seen) -> datetime | None:

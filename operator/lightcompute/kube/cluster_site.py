@@ -17,6 +17,7 @@ from lightcompute.kube.pools import Home
 from lightcompute.kube.reflector import Reflector
 from lightcompute.kube.settings import OperatorSettings
 from lightcompute.kube.sight import Sight
+from lightcompute.kube.tending import Tender
 
 OURS = f"{labels.MANAGED_BY}=lightcompute,{labels.RUN_UID}"
 
@@ -39,6 +40,7 @@ class Site:
         )
         self.sight = Sight(client, self.family, self.logs, home)
         self.performer = Performer(client, settings, self.family, home)
+        self.tender = Tender(client, settings, home)
         self.selector = OURS + (f",{labels.ORIGIN}={home.origin}" if home.origin else "")
         namespaces: Iterable[str | None] = settings.namespaces or (None,)
         if home.namespace is not None:

@@ -25,9 +25,8 @@ class Holder:
         path = RUNS.named(str(run.metadata.namespace), run.metadata.name)
         await self._client.delete(path, uid=run.metadata.uid)
 
-    async def let_go(self, run: TrainingRun, *, delete_checkpoints: bool) -> None:
-        """Takes our finalizer away. Checkpoints on a claim are the claim's; those on a node's disk went with the pods."""
-        del delete_checkpoints
+    async def let_go(self, run: TrainingRun) -> None:
+        """Takes our finalizer away."""
         if labels.FINALIZER not in run.metadata.finalizers:
             return
         left = [each for each in run.metadata.finalizers if each != labels.FINALIZER]

@@ -78,6 +78,8 @@ class SeenPod:
     namespace: str
     owner: Owner
     index: int
+    requests: tuple[str, str] | None
+    """What it was told that people want of its trainer; None for one of a version that was told nothing."""
     node: str
     phase: str
     deleting: bool
@@ -157,6 +159,7 @@ def kept_pod(document: Document) -> SeenPod:
         namespace=metadata["namespace"],
         owner=_owner(metadata),
         index=_index(metadata),
+        requests=_requests(metadata),
         node=spec.get("nodeName") or "",
         phase=status.get("phase") or "Pending",
         deleting="deletionTimestamp" in metadata,
@@ -199,6 +202,13 @@ def _index(metadata: Document) -> int:
         (metadata.get("annotations") or {}).get("batch.kubernetes.io/job-completion-index", "")
     )
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _requests(metadata: Document) -> tuple[str, str] | None:
+    notes = metadata.get("annotations") or {}
+    if labels.CHECKPOINT_NOW not in notes:
+        return None
+    return str(notes[labels.CHECKPOINT_NOW]), str(notes.get(labels.PINNED_CHECKPOINTS, ""))
 
 
 def _scheduled(

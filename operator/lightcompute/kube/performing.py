@@ -13,7 +13,7 @@ from contextlib import suppress
 from lightcompute.api import labels
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.backend import TemporaryFault
-from lightcompute.core.decision import StartAttempt
+from lightcompute.core.decision import StartAttempt, TellAttempt
 from lightcompute.kube.children import late_seconds
 from lightcompute.kube.client import ClusterClient, Document
 from lightcompute.kube.family import Family
@@ -95,6 +95,18 @@ class Performer:
         if deadline_seconds is not None:
             seconds = max(1, deadline_seconds + late_seconds(job, recorded.start_time))
         await self._client.patch(path, {"spec": {"activeDeadlineSeconds": seconds}})
+
+    async def tell(self, run: TrainingRun, told: TellAttempt) -> None:
+        """Gives the pods their annotations, which the kubelet has in their files within a minute or two."""
+        notes = {
+            labels.CHECKPOINT_NOW: told.checkpoint_now,
+            labels.PINNED_CHECKPOINTS: told.pins,
+        }
+        for pod in self._family.of(run.metadata.uid).pods.values():
+            if pod.owner.attempt == told.attempt and not pod.is_over:
+                body = {"metadata": {"uid": pod.uid, "annotations": notes}}
+                with suppress(NotFound):
+                    await self._client.patch(PODS.named(pod.namespace, pod.name), body)
 
     async def release(self, run: TrainingRun, attempt: int) -> None:
         """Removes what is left of an attempt that is gone. The Job goes last, since it is what the rest is found by."""

@@ -23,9 +23,12 @@ from lightcompute.core.decision import (
     Event,
     LetGo,
     ReleaseAttempt,
+    ReleaseUpkeep,
     RenewDeadline,
     StartAttempt,
+    StartUpkeep,
     StopAttempt,
+    TellAttempt,
 )
 from lightcompute.core.progress import Progress
 from lightcompute.core.snapshot import Child, Offer, Snapshot
@@ -131,6 +134,8 @@ class LocalBackend:
                 case DeleteRun():
                     keep = run.spec.checkpoints.when_deleted == "Retain"
                     remove(folder, run_uid=run.metadata.uid, keep_checkpoints=keep)
+                case StartUpkeep() | ReleaseUpkeep() | TellAttempt():
+                    return  # Commands see to that here: nothing of it is seen, so nothing is decided.
                 case LetGo():
                     return  # No finalizers here: a folder is deleted by whoever deletes it.
         except OSError as error:

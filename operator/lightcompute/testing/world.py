@@ -23,9 +23,12 @@ from lightcompute.core.decision import (
     Event,
     LetGo,
     ReleaseAttempt,
+    ReleaseUpkeep,
     RenewDeadline,
     StartAttempt,
+    StartUpkeep,
     StopAttempt,
+    TellAttempt,
 )
 from lightcompute.core.snapshot import Allowance, Child, ChildState, Offer, Snapshot
 from lightcompute.testing.builders import HERE, NOON, RunBuilder
@@ -179,6 +182,9 @@ class World:
         """Any number of times with the effect of one."""
         trouble = self._call()
         self._before(trouble)
+        assert not isinstance(action, StartUpkeep | ReleaseUpkeep | TellAttempt), (
+            "nothing is seen to here"
+        )
         if not isinstance(action, DeleteRun | LetGo) and not self._reaches(action.attempt):
             if isinstance(action, ReleaseAttempt):
                 return  # it is swept up when its place is there again

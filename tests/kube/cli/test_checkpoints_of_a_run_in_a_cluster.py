@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lightcompute.api import Phase, labels
+from lightcompute.api.status import TrainingRunStatus, Upkeep
 from lightcompute.cli.main import main
+from lightcompute.core.revise import revised
+from lightcompute.testing.builders import NOON
 from runcontract.losses import Loss
 from runcontract.results import KeptCheckpoint
+from runcontract.upkeep import UpkeepTask
 from support.cluster_cli import ClusterCommands, parsed, resting, running
+from support.testcluster.api import Document
 
 pytestmark = pytest.mark.e2e
 
@@ -138,7 +145,74 @@ def test_a_run_that_does_not_run_is_asked_for_no_checkpoint(commands: ClusterCom
 def test_what_a_cluster_does_not_serve_yet_is_refused_plainly(
     made: ClusterCommands, tmp_path: Path
 ) -> None:
-    for verb, *words in (("verify",), ("prune",), ("copy", tmp_path / "copies")):
+    for verb, *words in (("copy", tmp_path / "copies"),):
         said = made.call("checkpoint", verb, "baseline", *words)
         assert said.code == 10
         assert f"`lightcompute checkpoint {verb}` is not served in clusters yet" in said.err
+
+
+AT_REST = revised(resting(Phase.SUCCEEDED), checkpoints=CHECKPOINTS)
+
+
+def served(**parts: Any) -> Callable[[Document], TrainingRunStatus | None]:
+    """Stands for the operator: takes a request to verify up, and says what came of it."""
+    seen = tuple(
+        revised(each, verdict="Invalid" if each.step == 200 else "Valid") for each in CHECKPOINTS
+    )
+
+    def answer(run: Document) -> TrainingRunStatus | None:
+        request = (run["metadata"].get("annotations") or {}).get(labels.VERIFY_CHECKPOINTS)
+        if request is None or (run["status"].get("upkeep") or {}).get("request") == request:
+            return None
+        upkeep = Upkeep(
+            number=1, task=UpkeepTask.VERIFY, request=request, state="Done", requested_time=NOON,
+            message="3 checkpoints; 2 valid; not valid: 200",
+        )  # fmt: skip
+        return revised(AT_REST, checkpoints=seen, upkeep=revised(upkeep, **parts))
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "expected"),
+    [
+        (("--all",), 14, "step-00000200  Invalid"),
+        ((), 0, "step-00000300  Valid"),
+        (("--step", "200"), 14, "not valid: 200"),
+        (("--step", "7"), 10, "no checkpoint at step 7"),
+    ],
+)
+def test_a_run_at_rest_is_verified_by_a_pod_that_the_operator_is_asked_for(
+    commands: ClusterCommands, options: tuple[str, ...], code: int, expected: str
+) -> None:
+    commands.make(status=AT_REST)
+    with commands.operator(served()):
+        said = commands.call("checkpoint", "verify", "baseline", *options)
+    assert said.code == code, said
+    assert expected in said.out + said.err
+
+
+def test_a_verification_that_could_not_be_done_says_why(commands: ClusterCommands) -> None:
+    commands.make(status=AT_REST)
+    with commands.operator(served(state="Failed", message="its pod failed: no such Secret")):
+        said = commands.call("checkpoint", "verify", "baseline")
+    assert said.code == 10
+    assert "no such Secret" in said.err
+
+
+def test_a_run_that_trains_is_not_verified_beside_its_trainer(made: ClusterCommands) -> None:
+    said = made.call("checkpoint", "verify", "baseline")
+    assert said.code == 10
+    assert "its trainer verifies each checkpoint as it saves it" in said.err
+    assert note(made, labels.VERIFY_CHECKPOINTS) is None
+
+
+def test_what_the_rule_gives_up_is_told_and_left_to_the_operator(
+    commands: ClusterCommands,
+) -> None:
+    commands.make(status=AT_REST, checkpoints={"keepLatest": 1})
+    said = commands.call("checkpoint", "prune", "baseline", "--dry-run")
+    assert said.code == 0, said
+    assert "step-00000200  to be deleted" in said.out
+    assert "1 of 3 checkpoints are to be deleted" in said.out
+    assert "by itself" in commands.call("checkpoint", "prune", "baseline").out

@@ -14,7 +14,7 @@ from support.testcluster.control_plane import ControlPlane
 from support.testcluster.fixtures import built
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def planes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, checkout: Path
 ) -> Iterator[tuple[ControlPlane, ...]]:

@@ -63,6 +63,9 @@ def test_a_run_goes_where_it_was_said_that_it_would(fleet: Fleet, tmp_path: Path
     fleet.reachable()
     fleet.submit("first", {"RUN_SECONDS": 60}).in_phase("Running")
     free(fleet, "us-ord1", 1)
+    # What an earlier test left there may still be on its way out.
+    free(fleet, "us-iad1", GPUS)
+    free(fleet, "eu-fra1", GPUS)
     for name, gpus, cluster in (("wide", 2, "us-iad1"), ("narrow", 1, "us-ord1")):
         file = a_file(tmp_path, name, trainer={"numProcPerNode": gpus}, budget={"limitUSD": "9.00"})
         said = explained(fleet, "-f", str(file))

@@ -68,7 +68,7 @@ def test_a_run_chooses_values_in_a_pod_and_never_its_shape(run: RunBuilder) -> N
         assert set(container) <= CONTAINER_KEYS
         assert "add" not in container["securityContext"]["capabilities"]
     kinds = {key for volume in spec["volumes"] for key in volume if key != "name"}
-    assert kinds <= {"emptyDir", "configMap", "persistentVolumeClaim"}
+    assert kinds <= {"emptyDir", "configMap", "persistentVolumeClaim", "downwardAPI", "secret"}
 
 
 @settings(max_examples=40)

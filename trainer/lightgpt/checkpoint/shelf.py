@@ -184,6 +184,8 @@ class Shelf:
             step=checkpoint.step,
             size_bytes=manifest.size_bytes,
             digest=digest,
+            epoch=manifest.epoch,
+            saved_time=manifest.created_time,
             verified=checkpoint.verified,
             validation=self._validation(checkpoint.step, manifest),
             kept_because=tuple(sorted(retention.kept.get(checkpoint.step, ()))),

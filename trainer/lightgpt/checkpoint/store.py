@@ -150,6 +150,8 @@ class CheckpointStore:
     def note_pins(self, steps: frozenset[int]) -> None:
         """Keeps the checkpoints at `steps` from retention, beside those with a pin file; replaces what was noted before."""
         self._shelf.pins = steps
+        if self._vault is not None:
+            self._vault.pins = steps
 
     def poll(self) -> list[SavedCheckpoint]:
         """Saves that finished since the last call, in their order; raises the `StorageFault` or `CheckpointFault` of one that failed.

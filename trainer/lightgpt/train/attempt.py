@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import torch
 
-from lightgpt.checkpoint.faults import storage_fault
 from lightgpt.checkpoint.identity import CheckpointIdentity
 from lightgpt.checkpoint.store import CheckpointStore
 from lightgpt.train.documents import write_documents
@@ -113,13 +111,9 @@ def _objects(terms: Terms) -> Objects | None:
     if bucket is None:
         return None
     # Loading the library takes a third of a second.
-    from lightgpt.vault.objects import Objects
+    from lightgpt.vault.objects import opened_bucket
 
-    credentials = terms.variables.get(S3_CREDENTIALS)
-    try:
-        return Objects(bucket, credentials=Path(credentials) if credentials else None)
-    except OSError as error:
-        raise storage_fault(terms.folder, error) from error
+    return opened_bucket(bucket, terms.variables.get(S3_CREDENTIALS))
 
 
 def _recorder(

@@ -154,6 +154,7 @@ class Saving:
                 size_bytes=manifest.size_bytes,
                 digest=saved.digest,
                 validation=manifest.validation,
+                epoch=manifest.epoch,
                 save_seconds=saved.seconds,
                 kept=saved.kept,
             )

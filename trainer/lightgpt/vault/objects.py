@@ -16,7 +16,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
-from lightgpt.checkpoint.faults import BucketFault
+from lightgpt.checkpoint.faults import BucketFault, storage_fault
 from lightgpt.vault.faults import bucket_fault, code_of
 from runcontract.order import Bucket
 
@@ -172,6 +172,15 @@ class Objects:
 
     def _fault(self, key: str, verb: str, error: BaseException) -> BucketFault:
         return bucket_fault(f"{self.where}/{key}".rstrip("/"), verb, error)
+
+
+def opened_bucket(bucket: Bucket, credentials: str | None) -> Objects:
+    """The bucket, with the key in the folder `credentials` where there is one; raises `StorageFault` when there is no key in it."""
+    folder = Path(credentials) if credentials else None
+    try:
+        return Objects(bucket, credentials=folder)
+    except BucketFault as error:
+        raise storage_fault(folder or Path(), error) from error
 
 
 class _KeyFiles:

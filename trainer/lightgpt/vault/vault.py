@@ -44,6 +44,7 @@ class Vault:
         identity: CheckpointIdentity,
         settings: Checkpoints,
         warn: Callable[[CheckpointWarning], None],
+        pins: frozenset[int] = frozenset(),
     ) -> None:
         self.where = objects.where
         self._objects = objects
@@ -52,6 +53,8 @@ class Vault:
         self._identity = identity
         self._settings = settings
         self._warn = warn
+        self.pins = pins
+        """Steps that are pinned beside those with a pin in the bucket."""
         self.resumed_from: int | None = None
         self.scored_later: dict[int, Loss] = {}
         """Validation losses of checkpoints that were published before their step was scored."""
@@ -138,10 +141,13 @@ class Vault:
         """Has the bucket keep the run's documents as they are now."""
         self._documents.send()
 
-    def prune(self) -> tuple[str, ...]:
-        """Deletes what the retention rule gives up and returns the names that stay."""
+    def prune(self, *, anew: bool = False) -> tuple[str, ...]:
+        """Deletes what the retention rule gives up and returns the names that stay.
+
+        `anew` reads every file again instead of trusting what was not written since it was read back.
+        """
         listing = self._unfenced()
-        retention = self._retention(self._known(listing))
+        retention = self._retention(self._known(listing, anew=anew))
         for step in retention.deleted:
             self._objects.remove(listing.steps[step].keys())
         return tuple(checkpoint_name(step) for step in sorted(retention.kept))
@@ -197,13 +203,13 @@ class Vault:
             return False
         return True
 
-    def _known(self, listing: Listing) -> list[KnownCheckpoint]:
+    def _known(self, listing: Listing, *, anew: bool = False) -> list[KnownCheckpoint]:
         known = []
         for step in listing.committed():
             found = listing.steps[step]
             try:
                 manifest, _ = self._catalog.manifest(step, found)
-                if not self._catalog.is_verified(step, found):
+                if anew or not self._catalog.is_verified(step, found):
                     self._catalog.verify(step, found)
             except BrokenFile as error:
                 self.quarantine(step, str(error))
@@ -214,7 +220,7 @@ class Vault:
                     step=step,
                     verified=True,
                     validation_loss=validation.nats_per_token if validation else None,
-                    pinned=step in listing.pinned,
+                    pinned=step in listing.pinned or step in self.pins,
                 )
             )
         return known
@@ -239,6 +245,8 @@ class Vault:
             step=checkpoint.step,
             size_bytes=manifest.size_bytes,
             digest=hashlib.sha256(raw).hexdigest(),
+            epoch=manifest.epoch,
+            saved_time=manifest.created_time,
             verified=checkpoint.verified,
             validation=self._validation(checkpoint.step, manifest),
             kept_because=tuple(sorted(retention.kept.get(checkpoint.step, ()))),

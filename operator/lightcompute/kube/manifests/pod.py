@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from lightcompute.api.labels import CHECKPOINT_NOW, PINNED_CHECKPOINTS
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.core.decision import StartAttempt
+from lightcompute.core.upkeep import requests_of
 from lightcompute.kube.client import Document
 from lightcompute.kube.manifests.marks import marks, name_of
-from lightcompute.kube.manifests.program import arguments, command, variables
+from lightcompute.kube.manifests.program import (
+    REQUESTS_FOLDER,
+    arguments,
+    command,
+    variables,
+)
 from lightcompute.kube.manifests.storage import (
     RUNS_FOLDER,
     output_folder,
@@ -16,19 +23,37 @@ from lightcompute.kube.manifests.storage import (
 from lightcompute.kube.observed import TRAINER
 from lightcompute.kube.pools import Home, Pool
 from lightcompute.kube.settings import OperatorSettings
+from runcontract.requests import CHECKPOINT_NOW as CHECKPOINT_NOW_FILE
+from runcontract.requests import PINS
 
 ORDER_FOLDER = "/var/run/lightcompute"
+_REQUESTS = {CHECKPOINT_NOW_FILE: CHECKPOINT_NOW, PINS: PINNED_CHECKPOINTS}
+"""Files in the folder of requests, and the annotations of the pod that they hold."""
 TENSORBOARD = "tensorboard"
 TENSORBOARD_PORT = 6006
 RENDEZVOUS = "rendezvous"
 USER_ID = 65532
 """The user that images without one run as: no rights anywhere."""
 
-_RESTRICTED: Document = {
+RESTRICTED: Document = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
+"""What a container of ours may do."""
+
+
+def pod_security() -> Document:
+    """As whom the containers of a pod of ours run."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": USER_ID,
+        "runAsGroup": USER_ID,
+        "fsGroup": USER_ID,
+        # Walking a large volume at each start would cost minutes of GPU time.
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
 
 
 def pod_template(
@@ -41,15 +66,7 @@ def pod_template(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": start.grace_seconds,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER_ID,
-            "runAsGroup": USER_ID,
-            "fsGroup": USER_ID,
-            # Walking a large volume at each start would cost minutes of GPU time.
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(),
         "nodeSelector": {**trainer.node_selector, **pool.node_selector},
         "tolerations": _tolerations(run, pool),
         "containers": [_trainer(run, start, settings, pool)],
@@ -62,7 +79,10 @@ def pod_template(
     if trainer.num_nodes > 1:
         spec["subdomain"] = name_of(run, start.attempt, RENDEZVOUS)
     labels = marks(run, start.attempt, TRAINER, cluster=start.place.cluster, home=home)
-    return {"metadata": {"labels": labels}, "spec": spec}
+    now, pins = requests_of(run)
+    # What was asked for before it began is no wish of this attempt: it is told so that only another text is one.
+    notes = {CHECKPOINT_NOW: now, PINNED_CHECKPOINTS: pins}
+    return {"metadata": {"labels": labels, "annotations": notes}, "spec": spec}
 
 
 def _trainer(
@@ -76,7 +96,7 @@ def _trainer(
         "env": variables(run, start, folder, order=f"{ORDER_FOLDER}/order.yaml"),
         "resources": _resources(run, pool),
         # An image of the user's own may write where it likes in its own files; what it may do outside is the same.
-        "securityContext": {**_RESTRICTED, "readOnlyRootFilesystem": trainer.image is None},
+        "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": trainer.image is None},
         # A program that leaves no last word says why it ended by the end of its log.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": _mounts(run),
@@ -110,7 +130,7 @@ def _tensorboard(run: TrainingRun, settings: OperatorSettings) -> Document:
             "requests": {"cpu": "10m", "memory": "256Mi"},
             "limits": {"memory": "1Gi"},
         },
-        "securityContext": _RESTRICTED,
+        "securityContext": RESTRICTED,
         "volumeMounts": [
             {"name": "runs", "mountPath": RUNS_FOLDER, "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
@@ -146,6 +166,7 @@ def _mounts(run: TrainingRun) -> list[Document]:
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
         {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - what processes of one node share
     ]
+    ours.append({"name": "requests", "mountPath": REQUESTS_FOLDER, "readOnly": True})
     if run.spec.training is not None:
         ours.append({"name": "order", "mountPath": ORDER_FOLDER, "readOnly": True})
     return ours + [
@@ -159,6 +180,15 @@ def _volumes(run: TrainingRun, start: StartAttempt) -> list[Document]:
         *storage_volumes(run),
         {"name": "tmp", "emptyDir": {}},
         {"name": "shm", "emptyDir": {"medium": "Memory"}},
+        {
+            "name": "requests",
+            "downwardAPI": {
+                "items": [
+                    {"path": path, "fieldRef": {"fieldPath": f"metadata.annotations['{name}']"}}
+                    for path, name in _REQUESTS.items()
+                ]
+            },
+        },
     ]
     if run.spec.training is not None:
         order = name_of(run, start.attempt, "order")

@@ -10,6 +10,7 @@ from lightcompute.kube.manifests.storage import storage_variables
 from runcontract import environment
 
 MASTER_PORT = 29500
+REQUESTS_FOLDER = "/var/run/lightcompute-requests"
 DEFAULT_SEED = "1337"
 _TORCHRUN = ("python", "-m", "torch.distributed.run")
 
@@ -68,6 +69,7 @@ def variables(run: TrainingRun, start: StartAttempt, folder: str, *, order: str)
         environment.RUN_UID: run.metadata.uid,
         environment.OUTPUT_FOLDER: folder,
         environment.TERMINATION_LOG: "/dev/termination-log",
+        environment.REQUESTS: REQUESTS_FOLDER,
     }
     ours |= storage_variables(run)
     if run.spec.training is not None:

@@ -1,0 +1,160 @@
+"""What is done about a run's checkpoints while nothing trains: verified on request, pruned by the rule, deleted with the run.
+
+It stands beside the checks and changes none of them: a decision that is made gets the upkeep added (`seen_to`). As with attempts, what is
+to be done is recorded before it is begun, so a death in between begins it again under the same number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from lightcompute.api import labels
+from lightcompute.api.reasons import Phase
+from lightcompute.api.status import TrainingRunStatus, Upkeep
+from lightcompute.api.training_run import TrainingRun
+from lightcompute.core.decision import Action, ReleaseUpkeep, StartUpkeep, TellAttempt
+from lightcompute.core.facts import Facts
+from lightcompute.core.keeping import pins_of, retention_of
+from lightcompute.core.revise import revised
+from lightcompute.core.snapshot import ChildState, UpkeepState
+from lightcompute.core.verdict import SOON_SECONDS, Verdict
+from runcontract.requests import MAX_REQUEST_BYTES
+from runcontract.upkeep import UpkeepTask
+
+BACK_OFF_SECONDS = 30
+MOST_BACK_OFF_SECONDS = 600
+"""A deletion that failed is tried again, later each time; what a person asked for, or a rule, is not: another request is."""
+AT_REST = frozenset(
+    {Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED, Phase.SUSPENDED, Phase.BUDGET_EXHAUSTED}
+)
+"""Phases in which nothing trains, and nothing will by itself."""
+
+
+def owes_deletion(facts: Facts) -> bool:
+    """Whether the run's checkpoints are still to be deleted before it is let go."""
+    upkeep = facts.status.upkeep
+    if facts.snapshot.upkeep is None or not _has_kept(facts.run, facts.status):
+        return False
+    if facts.run.spec.checkpoints.when_deleted != "Delete":
+        return False
+    return upkeep is None or upkeep.task is not UpkeepTask.DELETE or upkeep.state != "Done"
+
+
+def seen_to(facts: Facts, verdict: Verdict) -> Verdict:
+    """`verdict` with what goes on beside it."""
+    verdict = _telling(facts, verdict)
+    seen, upkeep = facts.snapshot.upkeep, verdict.status.upkeep
+    if seen is None:
+        return verdict
+    if upkeep is not None and upkeep.state == "Requested":
+        if _gives_way(verdict, upkeep):
+            return _given_up(facts, verdict, upkeep)
+        return _with(facts, verdict, upkeep, StartUpkeep(number=upkeep.number, task=upkeep.task))
+    if upkeep is not None and seen.number == upkeep.number and seen.state is not UpkeepState.ABSENT:
+        # Its end is on record: what is left of it goes.
+        release = ReleaseUpkeep(number=upkeep.number)
+        verdict = _with(facts, verdict, upkeep, release, soon=False)
+    wish = _wish(facts, verdict)
+    if wish is None:
+        return verdict
+    task, request = wish
+    again = upkeep is not None and (upkeep.task, upkeep.request) == wish
+    if upkeep is not None and again:
+        if upkeep.state == "Done" or task is not UpkeepTask.DELETE:
+            return verdict
+        wait = min(BACK_OFF_SECONDS * 2 ** (upkeep.failures - 1), MOST_BACK_OFF_SECONDS)
+        due = (upkeep.end_time or facts.now) + timedelta(seconds=wait)
+        if facts.now < due:
+            return _looking_at(verdict, due - facts.now, facts)
+    served = request if task is UpkeepTask.VERIFY else None
+    wanted = Upkeep(
+        number=upkeep.number + 1 if upkeep is not None else 1,
+        task=task,
+        request=request,
+        state="Requested",
+        requested_time=facts.now,
+        verified_request=served or (upkeep.verified_request if upkeep is not None else ""),
+        failures=upkeep.failures if upkeep is not None and again else 0,
+    )
+    return _with(facts, verdict, wanted, StartUpkeep(number=wanted.number, task=task))
+
+
+def requests_of(run: TrainingRun) -> tuple[str, str]:
+    """What people want of the run's trainer, by annotation: checkpoint-now and pins, of which no more than a trainer reads."""
+    notes = run.metadata.annotations
+    now = notes.get(labels.CHECKPOINT_NOW, "").strip()[:MAX_REQUEST_BYTES]
+    return now, ",".join(map(str, sorted(pins_of(run))))
+
+
+def _telling(facts: Facts, verdict: Verdict) -> Verdict:
+    """What people want of a live attempt is passed on to it once it may hear."""
+    child, live = facts.child, facts.live
+    if child is None or live is None or child.requests is None:
+        return verdict
+    if child.state is not ChildState.RUNNING or child.requests == requests_of(facts.run):
+        return verdict
+    now, pins = requests_of(facts.run)
+    tell = TellAttempt(attempt=live.number, checkpoint_now=now, pins=pins)
+    return replace(verdict, actions=(*verdict.actions, tell))
+
+
+def _wish(facts: Facts, verdict: Verdict) -> tuple[UpkeepTask, str] | None:
+    """What is to be done, and the word for why, by which it is known whether that was done already."""
+    if facts.live is not None or not _has_kept(facts.run, facts.status):
+        return None
+    if facts.run.metadata.deletion_timestamp is not None:
+        return (UpkeepTask.DELETE, "") if owes_deletion(facts) else None
+    if verdict.phase not in AT_REST or verdict.status.attempts[-1].is_live:
+        return None
+    request = facts.run.metadata.annotations.get(labels.VERIFY_CHECKPOINTS, "").strip()[:128]
+    upkeep = verdict.status.upkeep
+    if request and (upkeep is None or upkeep.verified_request != request):
+        return UpkeepTask.VERIFY, request
+    settings = facts.run.spec.checkpoints
+    surplus = retention_of(facts.status.checkpoints, facts.run).deleted
+    if surplus:
+        steps = ",".join(map(str, surplus))
+        return UpkeepTask.PRUNE, f"{settings.keep_latest} {settings.keep_best} {steps}"[:128]
+    return None
+
+
+def _has_kept(run: TrainingRun, status: TrainingRunStatus) -> bool:
+    """Whether anything may be kept where it outlives an attempt."""
+    storage = run.spec.storage
+    kept = storage.persistent_volume_claim is not None or storage.s3 is not None
+    return kept and bool(status.attempts)
+
+
+def _gives_way(verdict: Verdict, upkeep: Upkeep) -> bool:
+    """A claim may be had by one node at a time: an attempt comes first."""
+    attempts = verdict.status.attempts
+    return upkeep.task is not UpkeepTask.DELETE and bool(attempts) and attempts[-1].is_live
+
+
+def _given_up(facts: Facts, verdict: Verdict, upkeep: Upkeep) -> Verdict:
+    attempt = verdict.status.attempts[-1].number
+    over = revised(
+        upkeep,
+        state="Failed",
+        end_time=facts.now,
+        message=f"it gave way to attempt {attempt}; ask for it again when nothing trains",
+    )
+    return _with(facts, verdict, over, ReleaseUpkeep(number=upkeep.number), soon=False)
+
+
+def _with(
+    facts: Facts, verdict: Verdict, upkeep: Upkeep, action: Action, *, soon: bool = True
+) -> Verdict:
+    added = replace(
+        verdict,
+        status=revised(verdict.status, upkeep=upkeep),
+        # Before what would let the run go.
+        actions=(action, *verdict.actions),
+    )
+    return _looking_at(added, timedelta(seconds=SOON_SECONDS), facts) if soon else added
+
+
+def _looking_at(verdict: Verdict, after: timedelta, facts: Facts) -> Verdict:
+    times = [time for time in (verdict.look_again_at, facts.now + after) if time is not None]
+    return replace(verdict, look_again_at=min(times))

@@ -1,0 +1,32 @@
+"""Whether what a run names as its storage is there: asked in every cluster that it may be placed into, before anything is started."""
+
+from __future__ import annotations
+
+from lightcompute.api.training_run import TrainingRun
+from lightcompute.kube.atlas import Atlas
+from lightcompute.kube.cluster_site import Site
+
+
+async def storage_faults(
+    run: TrainingRun, own: Site, atlas: Atlas
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What is wrong with the spec everywhere, and what the run lacks in which cluster."""
+    if run.spec.storage.s3 is not None and run.spec.training is None:
+        told = (
+            "spec.storage.s3 is served by a trainer that takes an order, and spec.training is not given. "
+            "Give spec.storage.persistentVolumeClaim, or have the trainer keep its checkpoints there by itself."
+        )
+        return (told,), {}
+    if run.status.attempts and run.status.attempts[-1].is_live:
+        return (), {}  # what runs found its claims
+    if not len(atlas):
+        return await own.sight.faults_of_claims(run), {}
+    missing: dict[str, str] = {}
+    for worker in atlas.workers:
+        site = own if worker.is_own else worker.site
+        if site is None or not worker.reach.answers or worker.is_suspect:
+            continue
+        faults = await site.sight.faults_of_claims(run)
+        if faults:
+            missing[worker.name] = " ".join(faults)
+    return (), missing

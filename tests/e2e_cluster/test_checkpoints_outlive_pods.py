@@ -1,0 +1,120 @@
+"""Checkpoints of real pods: in a bucket of a real S3 server, on a claim, verified and deleted by upkeep pods."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lightcompute.api import Phase, labels
+from support.realnode.claims import claim
+from support.realnode.rig import Rig
+from support.realnode.runs import Runs
+from support.s3_server import BUCKET, KEY, KEY_ID, S3Server
+
+pytestmark = [pytest.mark.e2e, pytest.mark.realnode, pytest.mark.timeout(400)]
+
+LONG = 100_000
+EVERY = 50
+SELDOM = {"everySteps": 500, "batchSize": 8}
+ON_A_CLAIM = {"storage": {"persistentVolumeClaim": {"claimName": "runs"}}}
+
+
+@pytest.fixture(scope="module")
+def server(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A server at an address that pods reach."""
+    folder = tmp_path_factory.mktemp("s3")
+    with S3Server(folder, host=rig.space.host, within=rig.space.network) as server:
+        yield server
+
+
+def with_key(runs: Runs, server: S3Server, *, key: str = KEY) -> dict[str, object]:
+    """Makes the Secret; gives the storage of a run that uses it."""
+    runs.rig.api.post(
+        f"/api/v1/namespaces/{runs.namespace}/secrets",
+        {
+            "metadata": {"name": "bucket"},
+            "stringData": {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": key},
+        },
+    )
+    s3 = {
+        "bucket": BUCKET,
+        "prefix": runs.namespace,
+        "endpoint": server.endpoint,
+        "secretName": "bucket",
+    }
+    return {"storage": {"s3": s3}}
+
+
+def committed(server: S3Server, runs: Runs) -> list[str]:
+    """Checkpoints of the namespace's runs in the bucket."""
+    found = server.file(runs.namespace).glob("*/checkpoints/step-*/manifest.json")
+    return sorted(path.parent.name for path in found)
+
+
+def test_a_deleted_trainer_goes_on_from_the_bucket_and_all_of_it_goes_with_the_run(
+    runs: Runs, server: S3Server
+) -> None:
+    spec = with_key(runs, server) | {"checkpoints": {"everySteps": EVERY, "whenDeleted": "Delete"}}
+    runs.order("moved", spec, maxSteps=LONG, evaluation=SELDOM)
+    reached = runs.trained("moved", steps=EVERY).checkpoints[-1].step
+    last = reached + 11 * EVERY
+    runs.edit("moved", training={"maxSteps": last})
+    (pod,) = runs.pods("moved")
+    runs.rig.api.delete(f"/api/v1/namespaces/{runs.namespace}/pods/{pod['metadata']['name']}")
+    status = runs.succeeded("moved")
+    first, second = status.attempts
+    assert first.reason == "Preempted"
+    # The disk of the first pod went with it: what the second went on from was in the bucket.
+    assert first.last_step is not None
+    assert second.first_step is not None
+    assert second.first_step >= first.last_step >= EVERY
+    assert [each.name for each in status.checkpoints] == committed(server, runs)
+    assert all(each.verified for each in status.checkpoints)
+    runs.delete("moved")
+    runs.gone("moved")
+    assert committed(server, runs) == []
+    left = [path for path in server.file(runs.namespace).rglob("*") if path.is_file()]
+    assert left == []
+
+
+def test_a_wrong_key_is_told_by_the_run(runs: Runs, server: S3Server) -> None:
+    spec = with_key(runs, server, key="wrong") | {"failurePolicy": {"maxRestarts": 0}}
+    runs.order("refused", spec)
+    status = runs.until(
+        "refused", lambda status: status.phase is Phase.FAILED, although=frozenset({Phase.FAILED})
+    )
+    assert "SignatureDoesNotMatch" in status.message
+    assert status.attempts[-1].exit_code == 16
+
+
+def test_checkpoints_on_a_claim_are_verified_and_go_with_their_run(runs: Runs) -> None:
+    folder = claim(runs.rig, runs.namespace)
+    runs.order(
+        "kept",
+        ON_A_CLAIM | {"checkpoints": {"everySteps": 5, "keepLatest": 4, "whenDeleted": "Delete"}},
+    )
+    steps = [each.step for each in runs.succeeded("kept").checkpoints]
+    assert steps == [5, 10, 15, 20]
+
+    patch = {"metadata": {"annotations": {labels.VERIFY_CHECKPOINTS: "now"}}}
+    runs.rig.api.patch(runs.path("kept"), patch)
+    over = frozenset({Phase.SUCCEEDED})
+    status = runs.until(
+        "kept", lambda status: status.upkeep and status.upkeep.state != "Requested", although=over
+    )
+    assert status.upkeep is not None
+    assert (status.upkeep.state, status.upkeep.message) == ("Done", "4 checkpoints; 4 valid")
+    assert {each.verdict for each in status.checkpoints} <= {"Valid", "ValidWithWarnings"}
+
+    # The rule is changed when nothing trains any more: it holds all the same.
+    runs.edit("kept", checkpoints={"keepLatest": 1, "keepBest": False})
+    runs.until("kept", lambda status: len(status.checkpoints) == 1, although=over)
+    assert names(folder) == ["step-00000020"]
+
+    runs.delete("kept")
+    runs.gone("kept")
+    assert list(folder.iterdir()) == []
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*/checkpoints/step-*"))

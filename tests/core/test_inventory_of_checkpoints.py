@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from lightcompute.api import labels
+from lightcompute.api.status import Attempt
 from lightcompute.core.decide import decide
 from lightcompute.core.progress import MOST_SAVES, Progress
-from lightcompute.testing.builders import a_child, a_run, a_running_attempt, a_snapshot, at
+from lightcompute.core.snapshot import SeenUpkeep, UpkeepState
+from lightcompute.testing.builders import (
+    a_child,
+    a_run,
+    a_running_attempt,
+    a_snapshot,
+    an_ended_attempt,
+    at,
+)
 from runcontract.losses import Loss
-from runcontract.progress import Saved
+from runcontract.progress import Saved, Started
 
 
 def saved(step: int, *, loss: float = 1.0, kept: tuple[int, ...] = ()) -> Saved:
@@ -61,3 +70,53 @@ def test_epoch_and_time_are_on_record() -> None:
 def test_a_trainer_that_saves_without_end_takes_no_more_memory() -> None:
     progress = heard(*(saved(step) for step in range(1, 200)))
     assert [each.step for each in progress.saves] == list(range(200 - MOST_SAVES, 200))
+
+
+# Where an attempt goes on.
+
+
+def gone_on(resumed: int | None, *before: Attempt) -> tuple[Attempt, str]:
+    number = len(before) + 1
+    live = a_running_attempt(number)
+    progress = Progress(attempt=number).with_report(
+        Started(
+            time=at(1), attempt=number, step=resumed or 0, max_steps=100, parameters=1,
+            training_tokens=1, resumed_from_step=resumed, device="cpu",
+        )
+    )  # fmt: skip
+    run = a_run().with_attempts(*before, live)
+    decision = decide(a_snapshot(run, a_child(number, progress=progress), now=at(10)))
+    return decision.status.attempts[-1], decision.message
+
+
+def test_an_attempt_says_from_which_step_it_goes_on_and_how_many_it_does_again() -> None:
+    attempt, message = gone_on(40, an_ended_attempt(reason="NodeLost", counts=False, last_step=52))
+    assert (attempt.first_step, attempt.lost_steps) == (40, 12)
+    assert "it went on from step 40, and does 12 steps again" in message
+
+
+def test_what_was_saved_in_time_is_not_lost() -> None:
+    attempt, message = gone_on(52, an_ended_attempt(reason="Preempted", counts=False, last_step=52))
+    assert (attempt.first_step, attempt.lost_steps) == (52, 0)
+    assert "again" not in message
+
+
+def test_a_first_attempt_loses_nothing_and_one_that_begins_anew_all() -> None:
+    assert gone_on(None)[0].lost_steps is None
+    attempt, _ = gone_on(None, an_ended_attempt(last_step=52))
+    assert (attempt.first_step, attempt.lost_steps) == (0, 52)
+    assert gone_on(None, an_ended_attempt())[0].lost_steps is None
+
+
+def test_a_run_whose_storage_outlives_no_attempt_is_told_so() -> None:
+    def told(**spec: Any) -> str:
+        run = a_run().with_spec(**spec).with_attempts(a_running_attempt())
+        seen = SeenUpkeep(number=0, state=UpkeepState.ABSENT)
+        decision = decide(a_snapshot(run, a_child(), now=at(10), upkeep=seen))
+        [found] = [each for each in decision.status.conditions if each.type == "CheckpointReady"]
+        return found.message
+
+    assert "the next one begins at step 0" in told()
+    assert "the next one begins at step 0" in told(storage={"ephemeral": {}})
+    assert "step 0" not in told(storage={"s3": {"bucket": "abc"}})
+    assert "step 0" not in told(storage={"persistentVolumeClaim": {"claimName": "runs"}})

@@ -178,6 +178,11 @@ class Attempt(ReportModel):
     fruitful: bool = Field(default=False, description="Whether it brought the run forward.")
     first_step: int | None = Field(default=None, ge=0, description="Step that it began from.")
     last_step: int | None = Field(default=None, ge=0, description="Step that it reached.")
+    lost_steps: int | None = Field(
+        default=None,
+        ge=0,
+        description="Steps that the attempt before it did and that it does again, since no checkpoint has them. None where that is not known.",
+    )
     tokens_per_second: float | None = Field(default=None, ge=0, description="Measured speed.")
     charges: tuple[Charge, ...] = Field(
         default=(), max_length=MAX_CHARGES, description="The ledger of this attempt."

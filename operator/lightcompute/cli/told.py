@@ -71,5 +71,8 @@ def _attempt(attempt: Attempt, now: datetime) -> str:
         counts = "counts" if attempt.counts else "does not count"
         text += f", {reason} ({counts}), {attempt.message}"
     if attempt.first_step is not None:
-        text += f", steps {attempt.first_step} to {attempt.last_step}"
+        reached = "" if attempt.last_step is None else f" to {attempt.last_step}"
+        text += f", from step {attempt.first_step}{reached}"
+    if attempt.lost_steps:
+        text += f" ({attempt.lost_steps} done again)"
     return f"{text}, {spent}"

@@ -162,6 +162,9 @@ def _running(facts: Facts, live: Attempt, child: Child | None) -> str:
         text += f" at {show_usd(rate)} an hour"
     if end is not None:
         text += f", until {clock(end)} at most"
+    if live.first_step:
+        text += f"; it went on from step {live.first_step}"
+        text += f", and does {live.lost_steps} steps again" if live.lost_steps else ""
     if child is None or child.state is not ChildState.UNKNOWN:
         return text
     why = cut(" ".join(child.waiting.split()), 400)

@@ -61,7 +61,7 @@ def answers(facts: Facts, verdict: Verdict) -> tuple[Answer, ...]:
         _accepted(facts, verdict),
         _scheduled(facts, verdict),
         _running(facts, verdict),
-        _checkpoint_ready(verdict),
+        _checkpoint_ready(facts, verdict),
         _budget_exhausted(facts, verdict),
     )
     # These are asked only once there was something to answer.
@@ -128,19 +128,31 @@ def _not_begun(facts: Facts, type_: ConditionType, newest: Attempt) -> Answer:
     )
 
 
-def _checkpoint_ready(verdict: Verdict) -> Answer:
+def _checkpoint_ready(facts: Facts, verdict: Verdict) -> Answer:
     verified = [kept for kept in verdict.status.checkpoints if kept.verified]
     type_ = ConditionType.CHECKPOINT_READY
     if not verified:
         return Answer(
-            type=type_, holds=False, reason=Reason.NO_CHECKPOINT, message="none is verified yet"
+            type=type_,
+            holds=False,
+            reason=Reason.NO_CHECKPOINT,
+            message=f"none is verified yet{_until_when(facts)}",
         )
     return Answer(
         type=type_,
         holds=True,
         reason=Reason.CHECKPOINT_VERIFIED,
-        message=f"{verified[-1].name} at step {verified[-1].step} is verified",
+        message=f"{verified[-1].name} at step {verified[-1].step} is verified{_until_when(facts)}",
     )
+
+
+def _until_when(facts: Facts) -> str:
+    """What a person should know of a place where nothing outlives an attempt; a laptop keeps its runs."""
+    storage = facts.run.spec.storage
+    is_kept = storage.persistent_volume_claim is not None or storage.s3 is not None
+    if is_kept or facts.snapshot.upkeep is None:
+        return ""
+    return "; spec.storage names nothing that outlives an attempt: the next one begins at step 0"
 
 
 def _budget_exhausted(facts: Facts, verdict: Verdict) -> Answer:

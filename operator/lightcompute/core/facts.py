@@ -104,7 +104,7 @@ def establish(snapshot: Snapshot) -> Facts:
     before = status.attempts[-1] if status.attempts else None
     if before is None or not before.is_live:
         return Facts(snapshot=snapshot, status=report.told(status, snapshot), reopened=reopened)
-    after = _seen(before, snapshot)
+    after = report.begun(_seen(before, snapshot), snapshot.child(before.number), snapshot)
     status = revised(status, attempts=(*status.attempts[:-1], after))
     deadline = None
     if after.is_live:

@@ -47,6 +47,18 @@ def told(status: TrainingRunStatus, snapshot: Snapshot) -> TrainingRunStatus:
     return revised(status, **changes)
 
 
+def begun(attempt: Attempt, child: Child | None, snapshot: Snapshot) -> Attempt:
+    """`attempt` with the step that it goes on from, and how many are done again, once its trainer has said so."""
+    started = child.progress.started if child is not None and child.progress is not None else None
+    if started is None:
+        return attempt
+    first = started.resumed_from_step or 0
+    earlier = [each for each in snapshot.run.status.attempts if each.number < attempt.number]
+    reached = earlier[-1].last_step if earlier else None
+    lost = None if reached is None else max(0, reached - first)
+    return revised(attempt, first_step=first, lost_steps=lost)
+
+
 def measured(attempt: Attempt, child: Child, snapshot: Snapshot) -> Attempt:
     """`attempt`, ended, with how far it came and how fast it was."""
     progress = child.progress

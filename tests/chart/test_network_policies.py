@@ -38,7 +38,12 @@ def test_trainers_are_reached_by_trainers_and_on_the_port_of_tensorboard(helm: H
     spec = the(helm.render(), "NetworkPolicy", TRAINERS)["spec"]
     trainers = {labels.MANAGED_BY: "lightcompute", labels.PURPOSE: "trainer"}
 
-    assert spec["podSelector"] == {"matchLabels": trainers}
+    assert spec["podSelector"] == {
+        "matchLabels": {labels.MANAGED_BY: "lightcompute"},
+        "matchExpressions": [
+            {"key": labels.PURPOSE, "operator": "In", "values": ["trainer", "upkeep"]}
+        ],
+    }
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     assert spec["ingress"] == [
         {"from": [{"podSelector": {"matchLabels": trainers}}]},

@@ -72,7 +72,7 @@ def test_a_run_goes_where_it_was_said_that_it_would(fleet: Fleet, tmp_path: Path
         assert (
             f"{name}: a new run in namespace {fleet.space.namespace}; it would go to {cluster}/"
             in said
-        )
+        ), said
         assert "which is enough" in said
         status = submitted(fleet, file).in_phase("Running")
         assert place_of(status) == cluster

@@ -99,7 +99,9 @@ def test_a_run_that_is_disturbed_again_and_again_ends_with_the_very_weights_of_o
             path = f"/api/v1/namespaces/{NAMESPACE}/pods/{operator['metadata']['name']}"
             runs.rig.api.delete(path, gracePeriodSeconds=0)
     disturbed = runs.succeeded("disturbed")
-    assert [each.reason for each in disturbed.attempts] == ["Preempted"] * 3 + ["Completed"]
+    # An operator that has just come may find a pod gone with nothing to tell how: that counts as little as a preemption.
+    assert {each.reason for each in disturbed.attempts[:-1]} <= {"Preempted", "Vanished"}
+    assert [each.counts for each in disturbed.attempts] == [False] * 4
     # Each was asked to leave and saved: nothing was done twice.
     assert [each.lost_steps for each in disturbed.attempts] == [None, 0, 0, 0]
     assert hashes(server, runs, "disturbed", steps) == hashes(server, runs, "undisturbed", steps)

@@ -93,13 +93,17 @@ class Api:
     ) -> Document:
         """The object once `holds` says so of it; fails the test, telling what it is, when that does not come.
 
-        A server that is taken away meanwhile is asked again.
+        A server that is taken away meanwhile, or is not ready for a kind that was made just now, is asked again.
         """
         end = time.monotonic() + seconds
         while True:
             try:
                 found = self.find(path)
             except (OSError, http.client.HTTPException):
+                found = None
+            except ApiFault as fault:
+                if fault.status != http.HTTPStatus.TOO_MANY_REQUESTS:
+                    raise
                 found = None
             if found is not None and holds(found):
                 return found

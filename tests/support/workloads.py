@@ -11,7 +11,7 @@ from lightcompute.api import labels
 from support.run_spaces import Run, Space
 
 _LOOK_SECONDS = 0.5
-PATIENT = 480.0
+PATIENT = 240.0
 """Seconds: under faults everything takes longer, and what is stuck is stuck."""
 UNHURRIED = {
     "core.checks_begin.CANNOT_BEGIN_SECONDS": 600,

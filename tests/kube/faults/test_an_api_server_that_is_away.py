@@ -12,7 +12,7 @@ from support.run_spaces import Space
 from support.testcluster.control_plane import ControlPlane
 from support.testcluster.proxy import FaultProxy
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 AWAY_SECONDS = 10.0
 UNDISTURBED_SECONDS = 4.0

@@ -14,7 +14,7 @@ from support.run_spaces import Space
 from support.workloads import WORKLOADS
 from support.write_points import KILLS, Fate, Point, WritePoints
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 AT_ONCE = 24
 """Points of one kill: each holds one of the operator's connections, of which there are 64."""

@@ -12,7 +12,7 @@ from support.run_spaces import Space
 from support.workloads import WORKLOADS
 from support.write_points import FAILURES, Point, WritePoints
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 AT_ONCE = 30
 SHARED = 6

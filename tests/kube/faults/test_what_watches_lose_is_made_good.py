@@ -11,7 +11,7 @@ from support.drills import Drill, a_drill
 from support.run_spaces import Space
 from support.testcluster.proxy import FaultProxy
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 _PAUSE_SECONDS = 1.5
 CHILDREN = ("/jobs", "/pods")

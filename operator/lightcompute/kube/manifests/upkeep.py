@@ -82,6 +82,11 @@ def upkeep_job(
         "containers": [container],
         "volumes": [*storage_volumes(run), {"name": "tmp", "emptyDir": {}}],
     }
+    if run.spec.trainer.image_pull_secrets:
+        # Those of the trainer: its image comes from the same registry, but for one of the user's own.
+        pod["imagePullSecrets"] = [
+            {"name": each.name} for each in run.spec.trainer.image_pull_secrets
+        ]
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -59,23 +59,24 @@ def seen_to(facts: Facts, verdict: Verdict) -> Verdict:
     if wish is None:
         return verdict
     task, request = wish
-    again = upkeep is not None and (upkeep.task, upkeep.request) == wish
-    if upkeep is not None and again:
+    failures = 0
+    if upkeep is not None and (upkeep.task, upkeep.request) == wish:
         if upkeep.state == "Done" or task is not UpkeepTask.DELETE:
             return verdict
-        wait = min(BACK_OFF_SECONDS * 2 ** (upkeep.failures - 1), MOST_BACK_OFF_SECONDS)
+        failures = upkeep.failures
+        wait = min(BACK_OFF_SECONDS * 2 ** (failures - 1), MOST_BACK_OFF_SECONDS)
         due = (upkeep.end_time or facts.now) + timedelta(seconds=wait)
         if facts.now < due:
             return _looking_at(verdict, due - facts.now, facts)
-    served = request if task is UpkeepTask.VERIFY else None
+    verified = upkeep.verified_request if upkeep is not None else ""
     wanted = Upkeep(
         number=upkeep.number + 1 if upkeep is not None else 1,
         task=task,
         request=request,
+        verified_request=request if task is UpkeepTask.VERIFY else verified,
         state="Requested",
         requested_time=facts.now,
-        verified_request=served or (upkeep.verified_request if upkeep is not None else ""),
-        failures=upkeep.failures if upkeep is not None and again else 0,
+        failures=failures,
     )
     return _with(facts, verdict, wanted, StartUpkeep(number=wanted.number, task=task))
 

@@ -6,7 +6,7 @@ It exists so that tests can stop, refuse or lose the service at each of them. Me
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,16 +119,15 @@ class Objects:
 
     def pieces(self, key: str, size_bytes: int) -> Iterator[bytes]:
         """The object's bytes in order, one piece ahead of the reader; raises FileNotFoundError when there is no such object."""
-        starts = range(0, size_bytes, PIECE_BYTES)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="vault-reader") as ahead:
-            waiting = [ahead.submit(self._piece, key, start, size_bytes) for start in starts[:1]]
-            for start in (*starts[1:], None):
-                if not waiting:
-                    return
-                piece = waiting.pop().result()
-                if start is not None:
-                    waiting.append(ahead.submit(self._piece, key, start, size_bytes))
-                yield piece
+            before: Future[bytes] | None = None
+            for start in range(0, size_bytes, PIECE_BYTES):
+                piece = ahead.submit(self._piece, key, start, size_bytes)
+                if before is not None:
+                    yield before.result()
+                before = piece
+            if before is not None:
+                yield before.result()
 
     def copy(self, source: str, target: str) -> None:
         """Gives an object a second name."""

@@ -16,8 +16,10 @@ PATIENT = 240.0
 UNHURRIED = {
     "core.checks_begin.CANNOT_BEGIN_SECONDS": 600,
     "core.checks_begin.UNSCHEDULED_SECONDS": 600,
+    "core.conclude.PROGRESS_SECONDS": 600,
 }
-"""Of an operator's modules: that a busy machine takes its time to make pods is no end that a workload speaks of."""
+"""Of an operator's modules: that a busy machine takes its time to make pods is no end that a workload speaks of, and how many writes there are
+is a matter of what happens to a run, not of how long it takes."""
 ONCE_MORE = {"NEVER_ENDS_1": 1, "RUN_SECONDS": 1}
 """The first attempt goes on until it is stopped, the second ends by itself."""
 

@@ -73,6 +73,5 @@ def test_a_kill_before_or_after_any_write_changes_nothing_about_the_end(
     print(f"{len(hit)} of {len(points)} points reached, {kills} kills; writes of each: {counts}")
     assert wrong == {}
     assert space.audit() == ()
-    # The more else a machine does, the fewer writes a run takes, and the last points are never met.
-    assert len(hit) >= 0.5 * len(points)
+    assert len(hit) >= 0.6 * len(points)
     assert space.errors == []

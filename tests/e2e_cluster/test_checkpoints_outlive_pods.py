@@ -1,12 +1,16 @@
 """Checkpoints of real pods: in a bucket of a real S3 server, on a claim, verified and deleted by upkeep pods."""
 
+import hashlib
+import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lightcompute.api import Phase, labels
+from lightcompute.api import Phase, TrainingRunStatus, labels
 from support.realnode.claims import claim
+from support.realnode.release import NAMESPACE, Release
 from support.realnode.rig import Rig
 from support.realnode.runs import Runs
 from support.s3_server import BUCKET, KEY, KEY_ID, S3Server
@@ -75,6 +79,59 @@ def test_a_deleted_trainer_goes_on_from_the_bucket_and_all_of_it_goes_with_the_r
     assert committed(server, runs) == []
     left = [path for path in server.file(runs.namespace).rglob("*") if path.is_file()]
     assert left == []
+
+
+def test_a_run_that_is_disturbed_again_and_again_ends_with_the_very_weights_of_one_that_is_not(
+    runs: Runs, release: Release, server: S3Server
+) -> None:
+    spec = with_key(runs, server) | {"checkpoints": {"everySteps": EVERY}}
+    # So many that none of the first three attempts comes to the end while an operator is away.
+    steps = 160 * EVERY
+    runs.order("undisturbed", spec, maxSteps=steps, evaluation=SELDOM)
+    undisturbed = runs.succeeded("undisturbed")
+    runs.order("disturbed", spec, maxSteps=steps, evaluation=SELDOM)
+    for number in (1, 2, 3):
+        runs.until("disturbed", partial(has_saved, number=number))
+        pod = runs.pods("disturbed")[-1]
+        if number == 2:
+            (operator,) = release.pods()
+            path = f"/api/v1/namespaces/{NAMESPACE}/pods/{operator['metadata']['name']}"
+            runs.rig.api.delete(path, gracePeriodSeconds=0)
+        runs.rig.api.delete(f"/api/v1/namespaces/{runs.namespace}/pods/{pod['metadata']['name']}")
+    disturbed = runs.succeeded("disturbed")
+    assert len(disturbed.attempts) == 4
+    assert not any(each.counts for each in disturbed.attempts)
+    # Each was asked to leave and saved: nothing was done twice.
+    assert not any(each.lost_steps for each in disturbed.attempts)
+    assert hashes(server, runs, "disturbed", steps) == hashes(server, runs, "undisturbed", steps)
+    assert disturbed.results is not None
+    assert undisturbed.results is not None
+    assert disturbed.results.best_validation == undisturbed.results.best_validation
+    # Three and the best, all of them whole.
+    assert 3 <= len(disturbed.checkpoints) <= 4
+    assert all(each.verified for each in disturbed.checkpoints)
+
+
+def has_saved(status: TrainingRunStatus, number: int) -> bool:
+    """Whether the attempt `number` is the newest, has begun, and has saved something of its own."""
+    if not status.attempts or status.attempts[-1].number != number:
+        return False
+    first = status.attempts[-1].first_step
+    return first is not None and any(each.step > first for each in status.checkpoints)
+
+
+def hashes(server: S3Server, runs: Runs, name: str, step: int) -> dict[str, str]:
+    """Of the tensors of a checkpoint in the bucket, as its manifest has them and as they are."""
+    [manifest] = server.file(runs.namespace).glob(
+        f"{name}-*/checkpoints/step-{step:08d}/manifest.json"
+    )
+    found = {}
+    for file in json.loads(manifest.read_bytes())["files"]:
+        if file["name"].endswith(".safetensors"):
+            [path] = manifest.parent.glob(f"attempt-*/{file['name']}")
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == file["sha256"]
+            found[file["name"]] = file["sha256"]
+    return found
 
 
 def test_a_wrong_key_is_told_by_the_run(runs: Runs, server: S3Server) -> None:

@@ -234,7 +234,7 @@ def a_fleet(
 
 
 def _bury_runs(cluster: Cluster) -> None:
-    """What an ended operator held stays in its namespace for ever, and people's commands count the runs of all namespaces."""
+    """Runs of earlier tests still wait in their namespaces, where nobody acts for them: people's commands count the runs of all namespaces."""
     for run in cluster.api.eventually(_ALL_RUNS, lambda found: "items" in found)["items"]:
         namespace, name = run["metadata"]["namespace"], run["metadata"]["name"]
         path = f"/apis/lightcompute.dev/v1alpha1/namespaces/{namespace}/trainingruns/{name}"

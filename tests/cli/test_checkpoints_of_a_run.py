@@ -103,8 +103,10 @@ def test_a_pin_holds_while_the_run_goes_on_and_until_it_is_taken_away(holding: L
 
 def test_pins_in_the_folder_of_requests_hold_for_a_prune_by_hand_too(holding: LocalRun) -> None:
     (holding.folder.requests / "pins").write_text("15", "utf-8")
-    assert holding.ask("stop")[0] == 0
-    assert checkpoint(holding, "prune")[0] == 0
+    code, said = holding.ask("stop")
+    assert code == 0, said
+    code, said = checkpoint(holding, "prune")
+    assert code == 0, said
     assert steps_in(holding) == [15, 17]
     assert listed(holding)[15]["pinned"]
 

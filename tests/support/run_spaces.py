@@ -156,9 +156,10 @@ class Run:
             for line in operator.lines
             if self.name in json.dumps(line)
         ]
+        health = [each.ask("/healthz")[1] for each in self.space.operators]
         return (
             f"{self.name}: {status.get('phase')} {status.get('reason')} {attempts}; pods {pods}; "
-            f"Jobs {[job.get('status') for job in self.jobs]}; logged {lines[-8:]}; status {status}"
+            f"Jobs {[job.get('status') for job in self.jobs]}; logged {lines[-8:]}; operators {health}; status {status}"
         )
 
     def edit(self, **spec: Any) -> None:

@@ -32,13 +32,15 @@ def stopped(runs: Runs, folder: RunFolder, *, for_good: bool) -> Halt:
     if not folder.has_controller():
         return _act(runs, folder)
     end = time.monotonic() + _WAIT_SECONDS
-    while not rests(run := store.read()) and folder.has_controller():
-        if time.monotonic() > end:
-            why_not = f"{folder.name} has not stopped in {_WAIT_SECONDS} s."
-            return Halt(run=run, rests=False, why_not=why_not)
+    # Whoever acts for it leaves after it rests, and until then nobody else may: what is asked for next would be refused.
+    while folder.has_controller() and time.monotonic() < end:
         time.sleep(_POLL_SECONDS)
-    if rests(run := store.read()):
+    run = store.read()
+    if rests(run):
         return Halt(run=run, rests=True)
+    if folder.has_controller():
+        why_not = f"{folder.name} has not stopped in {_WAIT_SECONDS} s."
+        return Halt(run=run, rests=False, why_not=why_not)
     return _act(runs, folder)  # Its controller died meanwhile.
 
 

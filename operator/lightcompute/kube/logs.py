@@ -12,11 +12,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from lightcompute.backend import PermanentFault, TemporaryFault
 from lightcompute.core.progress import Progress
 from lightcompute.kube.children import Heard
-from lightcompute.kube.client import ClusterClient
+from lightcompute.kube.client import Query
 from lightcompute.kube.faults import NotFound
 from lightcompute.kube.observed import TRAINER, SeenPod
 from lightcompute.kube.paths import PODS
@@ -53,11 +54,21 @@ class Reading:
     """How often in a row there was more than fits into one piece; then fewer lines are asked for, from the end."""
 
 
+class Api(Protocol):
+    """What of an API server is needed: `client.ClusterClient`."""
+
+    async def read(self, path: str, query: Query = (), *, limit_bytes: int) -> bytes:
+        """The first `limit_bytes` of the text at `path`."""
+
+    def now(self) -> datetime:
+        """The server's time."""
+
+
 class TrainerLogs:
     """The readings of all pods that train. `changed` is told the UID of a run that said something new."""
 
     def __init__(
-        self, client: ClusterClient, *, reads_per_second: float, changed: Callable[[str], None]
+        self, client: Api, *, reads_per_second: float, changed: Callable[[str], None]
     ) -> None:
         self._client = client
         self._reads_per_second = reads_per_second
@@ -89,30 +100,33 @@ class TrainerLogs:
         self._readings.pop(pod_uid, None)
 
     async def read_to_the_end(self, pod: SeenPod) -> None:
-        """Reads what is left of an ended pod's log, unless that was done or is in vain."""
+        """Reads what is left of an ended pod's log, unless that was done or is in vain.
+
+        Raises TemporaryFault where it should be tried again later: a server that had no time just now has none in a millisecond.
+        """
         self.follow(pod)
-        reading = self._readings[pod.uid]
-        while not reading.done and reading.tries < LAST_READ_TRIES:
-            await self._read(pod.uid)
-            reading = self._readings.get(pod.uid, replace(reading, done=True))
+        while self._is_worth_reading(pod):
+            fault = await self.read(pod)
+            if isinstance(fault, TemporaryFault) and self._is_worth_reading(pod):
+                raise fault
 
     async def run(self) -> None:
         """Reads the log of each pod in turn, for ever."""
         while True:
             began = asyncio.get_running_loop().time()
-            running = [uid for uid, each in self._readings.items() if each.pod.running]
-            for uid in running:
-                await self._read(uid)
+            for pod in [each.pod for each in self._readings.values() if each.pod.running]:
+                await self.read(pod)
                 await asyncio.sleep(1 / self._reads_per_second)
             took = asyncio.get_running_loop().time() - began
             await asyncio.sleep(max(0.2, SHORTEST_INTERVAL_SECONDS - took))
 
-    async def _read(self, uid: str) -> None:
-        reading = self._readings.get(uid)
+    async def read(self, pod: SeenPod) -> TemporaryFault | PermanentFault | None:
+        """Reads once what is new in the log of `pod`, which was running or had ended when somebody saw it so; why not, if not."""
+        reading = self._readings.get(pod.uid)
         if reading is None or reading.done:
-            return
-        pod = reading.pod
+            return None
         now = self._client.now()
+        ended = pod.ended is not None
         self.reads += 1
         try:
             raw = await self._client.read(
@@ -121,34 +135,46 @@ class TrainerLogs:
                 limit_bytes=PIECE_BYTES,
             )
         except NotFound:
-            self._readings[uid] = replace(reading, done=True)
-            return
+            self._change(pod.uid, lambda known: replace(known, done=True))
+            return None
         except (TemporaryFault, PermanentFault) as fault:
             logger.debug("The log of pod %s cannot be read: %s", pod.name, fault)
             # Failures while it runs take nothing from the tries at its end.
-            failed = reading.tries + 1 if pod.ended is not None else 0
-            self._readings[uid] = replace(reading, tries=failed)
-            return
+            self._change(pod.uid, lambda known: replace(known, tries=known.tries + int(ended)))
+            return fault
         folded = await _folded(reading, raw)
+        self._change(
+            pod.uid,
+            lambda known: _advanced(known, folded, ended=ended, size_bytes=len(raw), now=now),
+        )
+        return None
+
+    def _is_worth_reading(self, pod: SeenPod) -> bool:
+        known = self._readings.get(pod.uid)
+        return known is not None and not known.done and known.tries < LAST_READ_TRIES
+
+    def _change(self, uid: str, change: Callable[[Reading], Reading]) -> None:
+        """Changes what is known by now: while one reader waits for an answer, another may have got one."""
         known = self._readings.get(uid)
         if known is None:
             return
-        self._readings[uid] = _advanced(
-            folded, pod=known.pod, ended=pod.ended is not None, size_bytes=len(raw), now=now
-        )
-        if folded.progress != reading.progress:
-            self._changed(pod.owner.run_uid)
+        self._readings[uid] = after = change(known)
+        if after.progress != known.progress:
+            self._changed(known.pod.owner.run_uid)
 
 
 def _advanced(
-    reading: Reading, *, pod: SeenPod, ended: bool, size_bytes: int, now: datetime
+    known: Reading, folded: Reading, *, ended: bool, size_bytes: int, now: datetime
 ) -> Reading:
-    """`reading` after a piece of `size_bytes` that was asked for at `now`, when the container had `ended` or not."""
+    """`known` after a piece of `size_bytes` that was asked for at `now`, when the container had `ended` or not, and is `folded`."""
+    if known.done or folded.line_time < known.line_time:
+        return known  # another reader is further
+    read = replace(known, progress=folded.progress, line_time=folded.line_time)
     if size_bytes < PIECE_BYTES:
-        return replace(reading, pod=pod, until=now, done=ended, tries=0, overflows=0)
+        return replace(read, until=now, done=ended, tries=0, overflows=0)
     # A log that is written faster than it is read is gone on with at its end.
-    tries = reading.tries + 1 if ended else 0
-    return replace(reading, pod=pod, tries=tries, overflows=reading.overflows + 1)
+    tries = known.tries + 1 if ended else 0
+    return replace(read, tries=tries, overflows=known.overflows + 1)
 
 
 def _query(reading: Reading) -> list[tuple[str, str | int]]:

@@ -19,13 +19,20 @@ def test_it_becomes_ready_carries_a_run_out_and_says_so(start: Any, space: Any) 
     assert operator.ask("/healthz")[0] == 200
     uid = space.submit("short")["metadata"]["uid"]
     run = space.wait_for_phase("short", "Succeeded")
-    told = [line for line in operator.lines if line.get("uid") == uid]
-    assert [line["level"] for line in told] == ["INFO"] * len(told)
-    assert told[0]["namespace"] == space.name
-    assert told[0]["run"] == "short"
-    assert told[-1]["message"].startswith(f"{run['status']['reason']}: ")
-    assert told[-1]["attempt"] == 1
-    assert len({line["message"] for line in told}) == len(told)
+
+    def told() -> list[dict[str, Any]]:
+        return [line for line in operator.lines if line.get("uid") == uid]
+
+    # The answer to its own write reaches the operator after the change has reached us.
+    last = f"{run['status']['reason']}: "
+    eventually(lambda: any(line["message"].startswith(last) for line in told()))
+    lines = told()
+    assert [line["level"] for line in lines] == ["INFO"] * len(lines)
+    assert lines[0]["namespace"] == space.name
+    assert lines[0]["run"] == "short"
+    assert lines[-1]["message"].startswith(last)
+    assert lines[-1]["attempt"] == 1
+    assert len({line["message"] for line in lines}) == len(lines)
     assert operator.metric(f'lightcompute_runs{{namespace="{space.name}",phase="Succeeded"}}') == 1
     assert operator.metric("lightcompute_look_faults_total") == 0
     assert operator.metric("lightcompute_watch_missed_total") == 0

@@ -61,7 +61,7 @@ def folded(*lines: bytes, reading: Reading = FRESH) -> Reading:
 
 
 def advanced(reading: Reading, size_bytes: int, *, ended: bool = False) -> Reading:
-    return _advanced(reading, pod=reading.pod, ended=ended, size_bytes=size_bytes, now=at(1000))
+    return _advanced(reading, reading, ended=ended, size_bytes=size_bytes, now=at(1000))
 
 
 def asked(reading: Reading) -> dict[str, Any]:
@@ -245,6 +245,16 @@ def test_a_running_log_uses_up_no_tries() -> None:
 
 def test_the_pod_is_kept_as_it_is_known_by_now() -> None:
     over = a_pod().scheduled().over(0).kept()
-    found = _advanced(FRESH, pod=over, ended=False, size_bytes=WHOLE, now=datetime.now(UTC))
+    known = replace(FRESH, pod=over)
+    found = _advanced(known, FRESH, ended=False, size_bytes=WHOLE, now=datetime.now(UTC))
     assert found.pod is over
     assert not found.done
+
+
+def test_a_reader_that_is_overtaken_takes_nothing_back() -> None:
+    further = folded(line(1, stepped(1)), line(2, stepped(2)))
+    behind = folded(line(1, stepped(1)))
+    done = advanced(further, WHOLE, ended=True)
+    for known in (further, done):
+        found = _advanced(known, behind, ended=False, size_bytes=WHOLE, now=at(2000))
+        assert found == known

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lightcompute.api import Phase, TrainingRunStatus, labels
+from lightcompute.api.status import Upkeep
 from support.realnode.claims import claim
 from support.realnode.release import NAMESPACE, Release
 from support.realnode.rig import Rig
@@ -73,7 +74,7 @@ def test_a_deleted_trainer_goes_on_from_the_bucket_and_all_of_it_goes_with_the_r
     assert second.first_step is not None
     assert second.first_step >= first.last_step >= EVERY
     assert [each.name for each in status.checkpoints] == committed(server, runs)
-    assert all(each.verified for each in status.checkpoints)
+    assert all_valid(status)
     runs.delete("moved")
     runs.gone("moved")
     assert committed(server, runs) == []
@@ -109,7 +110,15 @@ def test_a_run_that_is_disturbed_again_and_again_ends_with_the_very_weights_of_o
     assert disturbed.results.best_validation == undisturbed.results.best_validation
     # Three and the best, all of them whole.
     assert 3 <= len(disturbed.checkpoints) <= 4
-    assert all(each.verified for each in disturbed.checkpoints)
+    assert all_valid(disturbed)
+
+
+def all_valid(status: TrainingRunStatus) -> bool:
+    """Whether all its checkpoints were verified where they lie, and are whole."""
+    return all(
+        each.verified and each.verdict in {"Valid", "ValidWithWarnings"}
+        for each in status.checkpoints
+    )
 
 
 def has_saved(status: TrainingRunStatus, number: int) -> bool:
@@ -150,14 +159,17 @@ def test_checkpoints_on_a_claim_are_verified_and_go_with_their_run(runs: Runs) -
         "kept",
         ON_A_CLAIM | {"checkpoints": {"everySteps": 5, "keepLatest": 4, "whenDeleted": "Delete"}},
     )
-    steps = [each.step for each in runs.succeeded("kept").checkpoints]
-    assert steps == [5, 10, 15, 20]
+    succeeded = runs.succeeded("kept")
+    assert [each.step for each in succeeded.checkpoints] == [5, 10, 15, 20]
+    assert all_valid(succeeded)
 
     patch = {"metadata": {"annotations": {labels.VERIFY_CHECKPOINTS: "now"}}}
     runs.rig.api.patch(runs.path("kept"), patch)
     over = frozenset({Phase.SUCCEEDED})
     status = runs.until(
-        "kept", lambda status: status.upkeep and status.upkeep.state != "Requested", although=over
+        "kept",
+        lambda status: status.upkeep is not None and was_served(status.upkeep, "now"),
+        although=over,
     )
     assert status.upkeep is not None
     assert (status.upkeep.state, status.upkeep.message) == ("Done", "4 checkpoints; 4 valid")
@@ -171,6 +183,10 @@ def test_checkpoints_on_a_claim_are_verified_and_go_with_their_run(runs: Runs) -
     runs.delete("kept")
     runs.gone("kept")
     assert list(folder.iterdir()) == []
+
+
+def was_served(upkeep: Upkeep, request: str) -> bool:
+    return upkeep.request == request and upkeep.state != "Requested"
 
 
 def names(folder: Path) -> list[str]:

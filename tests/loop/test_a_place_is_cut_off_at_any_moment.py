@@ -6,7 +6,8 @@ import pytest
 
 from lightcompute.api.reasons import Phase
 from lightcompute.testing.drive import drive
-from lightcompute.testing.world import Trouble, World
+from lightcompute.testing.troubles import Trouble
+from lightcompute.testing.world import World
 from support.loop_scenarios import SCENARIOS, Scenario
 
 KEPT = [name for name, each in SCENARIOS.items() if each.keeps_deadlines]

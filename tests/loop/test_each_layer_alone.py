@@ -23,7 +23,8 @@ from lightcompute.core.budget import (
 from lightcompute.testing.builders import a_place, a_run, an_offer
 from lightcompute.testing.drive import drive
 from lightcompute.testing.trainer import Script
-from lightcompute.testing.world import Trouble, World, a_world
+from lightcompute.testing.troubles import Trouble
+from lightcompute.testing.world import World, a_world
 from runcontract.exit_codes import ExitCode
 from support.sequences.play import play
 from support.sequences.setting import Sequence, Setting

@@ -9,7 +9,8 @@ import pytest
 
 from lightcompute.api.reasons import Reason
 from lightcompute.testing.drive import drive
-from lightcompute.testing.world import Trouble, World
+from lightcompute.testing.troubles import Trouble
+from lightcompute.testing.world import World
 from support.loop_scenarios import SCENARIOS
 
 

@@ -15,7 +15,8 @@ from lightcompute.core.decision import Action, StopAttempt
 from lightcompute.loop import Look, Loop, look
 from lightcompute.testing.builders import NOON, a_run, at
 from lightcompute.testing.drive import drive
-from lightcompute.testing.world import Trouble, World, a_world
+from lightcompute.testing.troubles import Trouble
+from lightcompute.testing.world import World, a_world
 
 KEY = "uid-1"
 

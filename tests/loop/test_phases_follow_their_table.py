@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import combinations
@@ -16,16 +16,23 @@ from lightcompute.core.phases import TRANSITIONS
 from lightcompute.loop import look
 from lightcompute.testing.builders import a_run, an_offer
 from lightcompute.testing.drive import drive
+from lightcompute.testing.tending import SimulatedUpkeep
 from lightcompute.testing.trainer import NO_IMAGE, NO_ROOM, Fate, Script
 from lightcompute.testing.world import World, a_world
 
 Deed = Callable[[World], None]
+CLAIM = {"persistentVolumeClaim": {"claimName": "runs"}}
 FREE = (an_offer("2.00", any_placement=True),)
 FULL = (replace(FREE[0], unavailable=Reason.NO_CAPACITY),)
 
 
 def a_new_world() -> World:
     return a_world(a_run().limited_to("1.00"), offers=FREE, script=Script(start_seconds=3))
+
+
+def on_a_claim() -> World:
+    run = a_run().limited_to("1.00").with_spec(storage=CLAIM)
+    return a_world(run, offers=FREE, script=Script(start_seconds=3), upkeep=SimulatedUpkeep())
 
 
 def look_at(world: World, times: int = 1) -> None:
@@ -43,6 +50,7 @@ def copy_of(world: World) -> World:
     return replace(
         world,
         attempts={number: replace(attempt) for number, attempt in world.attempts.items()},
+        upkeep=replace(world.upkeep, judged=set(world.upkeep.judged)) if world.upkeep else None,
         events=[],
         history=[],
         transitions=set(),
@@ -95,6 +103,25 @@ def ended_with(fate: Fate) -> World:
     return world
 
 
+def verifying() -> World:
+    world = on_a_claim()
+    drive(world, until_seconds=110)
+    return world
+
+
+def on_a_claim_in_each_phase() -> Iterator[World]:
+    """From where an end is followed by a verification."""
+    world = on_a_claim()
+    look_at(world)
+    yield copy_of(world)
+    pass_time(world, 35)
+    look_at(world)
+    yield copy_of(world)
+    world.edit(suspend=True)
+    look_at(world)
+    yield world
+
+
 def stopped() -> World:
     world = running()
     world.annotate(STOP)
@@ -107,6 +134,7 @@ WAYS = {
     Phase.STARTING: starting,
     Phase.RUNNING: running,
     Phase.STOPPING: stopping,
+    Phase.VERIFYING: verifying,
     Phase.SUSPENDED: suspended,
     Phase.BUDGET_EXHAUSTED: exhausted,
     Phase.SUCCEEDED: lambda: ended_with(Fate()),
@@ -124,6 +152,13 @@ def dies(fate: Fate) -> Deed:
     return deed
 
 
+def finds_it_broken(world: World) -> None:
+    if world.upkeep is not None:
+        world.upkeep.broken = frozenset(
+            (number, step) for number in range(9) for step in range(101)
+        )
+
+
 DEEDS: tuple[Deed, ...] = (
     lambda world: world.edit(suspend=True),
     lambda world: world.edit(suspend=False),
@@ -139,6 +174,7 @@ DEEDS: tuple[Deed, ...] = (
     dies(Fate(after_seconds=33, vanishes=True)),
     lambda world: setattr(world, "obstacle", NO_ROOM),
     lambda world: setattr(world, "obstacle", NO_IMAGE),
+    finds_it_broken,
 )
 
 
@@ -150,8 +186,7 @@ def test_each_phase_is_reached_as_said(phase: Phase) -> None:
 @pytest.mark.slow
 def test_every_change_of_phase_is_in_the_table_and_every_row_of_it_is_seen() -> None:
     seen: set[tuple[Phase, Phase]] = set()
-    for way in WAYS.values():
-        start = way()
+    for start in (*(way() for way in WAYS.values()), *on_a_claim_in_each_phase()):
         seen |= start.transitions
         for deeds in [*((deed,) for deed in DEEDS), *combinations(DEEDS, 2)]:
             for seconds in (3, 4000):

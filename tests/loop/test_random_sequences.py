@@ -7,7 +7,8 @@ import pytest
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.core.decision import Action
 from lightcompute.testing.trainer import Script
-from lightcompute.testing.world import Trouble, World
+from lightcompute.testing.troubles import Trouble
+from lightcompute.testing.world import World
 from support.sequences.chance import drawn
 from support.sequences.play import Played, play
 from support.sequences.run import main

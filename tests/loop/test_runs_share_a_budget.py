@@ -22,7 +22,8 @@ from lightcompute.kube.account import Account
 from lightcompute.loop import Loop
 from lightcompute.testing.builders import a_run, an_offer
 from lightcompute.testing.trainer import Fate, Script
-from lightcompute.testing.world import SimulatedCrash, Trouble, World, a_world
+from lightcompute.testing.troubles import SimulatedCrash, Trouble
+from lightcompute.testing.world import World, a_world
 
 RATE = 3_600_000
 """A tenth of a cent a second."""

@@ -11,7 +11,8 @@ from lightcompute.api.reasons import Phase, Reason
 from lightcompute.testing.builders import NOON, a_place, a_run, an_offer, at
 from lightcompute.testing.drive import drive
 from lightcompute.testing.trainer import NO_ROOM, Fate, Script
-from lightcompute.testing.world import Trouble, World, a_world
+from lightcompute.testing.troubles import Trouble
+from lightcompute.testing.world import World, a_world
 
 
 def starts(world: World) -> list[float]:

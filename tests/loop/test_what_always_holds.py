@@ -20,7 +20,8 @@ from lightcompute.loop import look
 from lightcompute.testing.builders import HERE, a_run, an_offer
 from lightcompute.testing.drive import Deed, drive
 from lightcompute.testing.trainer import NO_IMAGE, NO_POD, NO_ROOM, Fate, Obstacle, Script
-from lightcompute.testing.world import Trouble, World, a_world
+from lightcompute.testing.troubles import Trouble
+from lightcompute.testing.world import World, a_world
 
 seconds = st.floats(0, 400, allow_nan=False).map(lambda value: round(value, 3))
 rates = st.integers(1, 40_000_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +10,12 @@ from lightcompute.api.labels import STOP
 from lightcompute.api.reasons import Phase, Reason
 from lightcompute.testing.builders import RunBuilder, a_run, an_offer
 from lightcompute.testing.drive import Deed, drive
+from lightcompute.testing.tending import SimulatedUpkeep
 from lightcompute.testing.trainer import NO_IMAGE, NO_POD, NO_ROOM, Fate, Obstacle, Script
 from lightcompute.testing.world import World, a_world
 
 CAP = "1.00"
+CLAIM = {"persistentVolumeClaim": {"claimName": "runs"}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,7 @@ class Scenario:
     price: str = "2.00"
     keeps_deadlines: bool = True
     obstacle: Obstacle | None = None
+    upkeep: Callable[[], SimulatedUpkeep] | None = None
 
     def world(self, **parts: Any) -> World:
         """The world that it begins in."""
@@ -37,6 +41,7 @@ class Scenario:
             offers=offers,
             keeps_deadlines=self.keeps_deadlines,
             obstacle=self.obstacle,
+            upkeep=self.upkeep() if self.upkeep is not None else None,
             **parts,
         )
 
@@ -44,6 +49,16 @@ class Scenario:
         """`world`, when nothing happens in it any more."""
         drive(world, deeds=self.deeds, **how)
         return world
+
+
+def on_a_claim(**spec: Any) -> RunBuilder:
+    """A run whose checkpoints outlive its attempts."""
+    return a_run().limited_to(CAP).with_spec(storage=CLAIM, **spec)
+
+
+def broken(*checkpoints: tuple[int, int]) -> Callable[[], SimulatedUpkeep]:
+    """Somebody who finds these checkpoints broken, each told by attempt and step."""
+    return lambda: SimulatedUpkeep(broken=frozenset(checkpoints))
 
 
 SCENARIOS = {
@@ -179,6 +194,36 @@ SCENARIOS = {
             (60, lambda w: w.edit(placement={"priority": 1})),
         ),
         attempts=2,
+    ),
+    "verified at its end": Scenario(run=on_a_claim(), upkeep=SimulatedUpkeep),
+    "verified at its end at the third try": Scenario(
+        run=on_a_claim(), upkeep=lambda: SimulatedUpkeep(failing=frozenset({1, 2}))
+    ),
+    "broken at its end once": Scenario(run=on_a_claim(), upkeep=broken((1, 100)), attempts=2),
+    "broken at its end each time": Scenario(
+        run=on_a_claim(),
+        upkeep=broken(*((attempt, 100) for attempt in range(1, 9))),
+        ends=Phase.FAILED,
+        attempts=4,
+    ),
+    "an older one broken at its end": Scenario(run=on_a_claim(), upkeep=broken((1, 90))),
+    "suspended while it is verified, and broken": Scenario(
+        run=on_a_claim(),
+        upkeep=broken((1, 100)),
+        deeds=((110, lambda w: w.edit(suspend=True)),),
+        ends=Phase.SUSPENDED,
+    ),
+    "deleted while it is verified": Scenario(
+        run=on_a_claim(),
+        upkeep=SimulatedUpkeep,
+        deeds=((110, lambda w: w.delete()),),
+        ends=Phase.STOPPED,
+    ),
+    "deleted with its checkpoints while it is verified": Scenario(
+        run=on_a_claim(checkpoints={"whenDeleted": "Delete"}),
+        upkeep=SimulatedUpkeep,
+        deeds=((110, lambda w: w.delete()),),
+        ends=Phase.STOPPED,
     ),
     "spec edited after a failure": Scenario(
         script=Script(fates={1: Fate(after_seconds=5, exit_code=11)}),

@@ -52,6 +52,8 @@ class Subject:
     attempt: int
     settings: Checkpoints = field(default_factory=Checkpoints)
     pins: frozenset[int] = frozenset()
+    expected: frozenset[int] = frozenset()
+    """Steps of which checkpoints are to be there."""
     objects: Objects | None = None
 
 
@@ -60,7 +62,7 @@ def tend(task: UpkeepTask, subject: Subject) -> UpkeepReport:
     try:
         match task:
             case UpkeepTask.VERIFY:
-                return _told(task, tuple(_verified(subject)))
+                return _told(task, (*_verified(subject), *_missed(subject)))
             case UpkeepTask.PRUNE:
                 return _told(task, tuple(_pruned(subject)))
             case UpkeepTask.DELETE:
@@ -108,6 +110,17 @@ def _verified(subject: Subject) -> Iterator[TendedCheckpoint]:
                 yield TendedCheckpoint(step=step, verdict="Invalid", found=str(error)[:120])
                 continue
             yield _judged(step, verify_checkpoint(scratch / checkpoint_name(step)))
+
+
+def _missed(subject: Subject) -> Iterator[TendedCheckpoint]:
+    if subject.objects is None:
+        there = committed_steps(subject.folder / layout.CHECKPOINTS)
+    else:
+        there = _vault(subject, subject.objects).steps()
+    for step in sorted(subject.expected - set(there)):
+        yield TendedCheckpoint(
+            step=step, verdict="Invalid", deleted=True, found="it is not there any more"
+        )
 
 
 def _judged(step: int, report: VerificationReport) -> TendedCheckpoint:

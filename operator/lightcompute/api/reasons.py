@@ -38,6 +38,10 @@ class Phase(_Word):
         "Stopping",
         "The attempt was asked to save and leave, and is not confirmed gone; it still costs money.",
     )
+    VERIFYING = (
+        "Verifying",
+        "An attempt came to the end; its checkpoints are verified once more where they lie. Nothing of it trains or costs money.",
+    )
     SUSPENDED = (
         "Suspended",
         "It holds because spec.suspend is true; false goes on from the last checkpoint.",
@@ -289,6 +293,14 @@ class Reason(_Word):
     DELETING_CHECKPOINTS = (
         "DeletingCheckpoints",
         "The run is being deleted and spec.checkpoints.whenDeleted is Delete: it stays until its checkpoints are gone from its storage.",
+    )
+    VERIFYING_CHECKPOINTS = (
+        "VerifyingCheckpoints",
+        "An attempt came to the end, and an upkeep verifies its checkpoints where they lie: the run succeeds when the newest one is whole.",
+    )
+    FINAL_CHECKPOINT_BROKEN = (
+        "FinalCheckpointBroken",
+        "The newest checkpoint of a run that came to the end was found broken where it lies. It is made again from the newest whole one, and counts as a failure.",
     )
     CHECKPOINTS_TENDED = (
         "CheckpointsTended",

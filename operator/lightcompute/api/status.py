@@ -17,7 +17,7 @@ from lightcompute.api.reasons import ConditionType, Phase
 from runcontract.base import ReportModel
 from runcontract.losses import Loss
 from runcontract.results import KeptCheckpoint, TargetVerdict
-from runcontract.upkeep import UpkeepTask
+from runcontract.upkeep import MOST_TOLD, UpkeepTask
 
 MAX_ATTEMPTS = 20
 MAX_CHARGES = 16
@@ -309,6 +309,11 @@ class Upkeep(ReportModel):
     )
     state: Literal["Requested", "Done", "Failed"] = Field(description="How far it is.")
     failures: int = Field(default=0, ge=0, description="How often it failed in a row.")
+    broken_steps: tuple[int, ...] = Field(
+        default=(),
+        max_length=MOST_TOLD,
+        description="Steps of checkpoints that it found broken, or missed.",
+    )
     requested_time: datetime = Field(description="When it was recorded.")
     end_time: datetime | None = Field(default=None, description="When it was seen to be over.")
     message: str = Field(default="", max_length=MAX_MESSAGE, description="What came of it.")

@@ -9,6 +9,7 @@ from lightcompute.api.reasons import Phase, Reason, known_reason
 from lightcompute.api.status import Attempt
 from lightcompute.core.decision import Action, DeleteRun, LetGo, ReleaseAttempt, StopAttempt
 from lightcompute.core.facts import Facts, is_finished
+from lightcompute.core.final import FinalCheckpoint, final_checkpoint, is_about
 from lightcompute.core.ledger import total_cost
 from lightcompute.core.report import final_results
 from lightcompute.core.retry import FINAL_REASONS, MAX_FRUITLESS, free_and_fruitless
@@ -135,10 +136,40 @@ def a_finished_run_stays_as_it_is(facts: Facts) -> Verdict | None:
     )
 
 
+def a_final_checkpoint_is_verified(facts: Facts) -> Verdict | None:
+    """Before a run is called a success, what it is a success for is read once more by somebody else. Nothing is charged meanwhile."""
+    newest = _ended(facts)
+    if newest is None or _final(facts) is not FinalCheckpoint.AWAITED:
+        return None
+    upkeep = facts.status.upkeep
+    said = upkeep.message if upkeep is not None and is_about(upkeep, newest) else ""
+    return Verdict(
+        phase=Phase.VERIFYING,
+        reason=Reason.VERIFYING_CHECKPOINTS,
+        message=f"attempt {newest.number} came to the end; its checkpoints are verified where they lie{f': {said}' if said else ''}",
+        status=facts.status,
+    )
+
+
+def final_checkpoints_that_break_fail_the_run(facts: Facts) -> Verdict | None:
+    """A broken one is made again from the newest whole one, as often as failures are borne."""
+    newest, upkeep = _ended(facts), facts.status.upkeep
+    if newest is None or upkeep is None or _final(facts) is not FinalCheckpoint.BROKEN:
+        return None
+    failures = facts.status.restarts_count_towards_max
+    most = facts.run.spec.failure_policy.max_restarts
+    if failures <= most:
+        return None
+    told = f"{failures} failures, maxRestarts is {most}; the last one: attempt {newest.number} came to the end, and of what it left {upkeep.message}"
+    return _over(facts, newest, Phase.FAILED, Reason.FINAL_CHECKPOINT_BROKEN, told)
+
+
 def a_completed_attempt_ends_the_run(facts: Facts) -> Verdict | None:
     """Success, whether the target was met or not: that is told beside it."""
     newest = _ended(facts)
     if newest is None or newest.reason != Reason.COMPLETED:
+        return None
+    if _final(facts) is FinalCheckpoint.BROKEN:
         return None
     results = final_results(facts.status)
     verdict = results.target if results is not None else None
@@ -198,6 +229,11 @@ def releases(facts: Facts) -> tuple[ReleaseAttempt, ...]:
 
 def _ended(facts: Facts) -> Attempt | None:
     return facts.newest if facts.newest is not None and not facts.newest.is_live else None
+
+
+def _final(facts: Facts) -> FinalCheckpoint:
+    is_tended = facts.snapshot.upkeep is not None
+    return final_checkpoint(facts.run, facts.status, is_tended=is_tended)
 
 
 def _leaving(facts: Facts, live: Attempt, reason: Reason, why: str) -> Verdict:

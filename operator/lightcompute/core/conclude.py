@@ -9,11 +9,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from lightcompute.api.reasons import Phase, Reason, known_reason
-from lightcompute.api.status import TrainingRunStatus
+from lightcompute.api.status import TrainingRunStatus, Upkeep
 from lightcompute.core.conditions import answers, with_answers
 from lightcompute.core.cost import budget_warnings, cost_of, is_due, next_poll
 from lightcompute.core.decision import Decision, Event
 from lightcompute.core.facts import Facts
+from lightcompute.core.final import is_about, is_final_broken
 from lightcompute.core.ledger import open_charge
 from lightcompute.core.revise import revised
 from lightcompute.core.text import cut
@@ -109,14 +110,7 @@ def _events(facts: Facts, status: TrainingRunStatus) -> tuple[Event, ...]:
     events += budget_warnings(before.cost, status.cost)
     upkeep = status.upkeep
     if upkeep is not None and upkeep.state != "Requested" and upkeep != before.upkeep:
-        done = upkeep.state == "Done"
-        events.append(
-            Event(
-                type="Normal" if done else "Warning",
-                reason=Reason.CHECKPOINTS_TENDED if done else Reason.CHECKPOINTS_NOT_TENDED,
-                message=f"{upkeep.task}: {upkeep.message}",
-            )
-        )
+        events.append(_of_upkeep(status, upkeep))
     if (before.phase, before.reason) != (status.phase, status.reason):
         reason = known_reason(status.reason, Reason.ATTEMPT_RUNNING)
         bad = status.phase in _BAD or reason in _BAD_REASONS
@@ -124,3 +118,17 @@ def _events(facts: Facts, status: TrainingRunStatus) -> tuple[Event, ...]:
             Event(type="Warning" if bad else "Normal", reason=reason, message=status.message)
         )
     return tuple(events)
+
+
+def _of_upkeep(status: TrainingRunStatus, upkeep: Upkeep) -> Event:
+    done = upkeep.state == "Done"
+    reason = Reason.CHECKPOINTS_TENDED if done else Reason.CHECKPOINTS_NOT_TENDED
+    # Another attempt may be on record by now, which makes again what this one found.
+    if any(is_about(upkeep, each) for each in status.attempts) and is_final_broken(status, upkeep):
+        reason = Reason.FINAL_CHECKPOINT_BROKEN
+    bad = bool(upkeep.broken_steps) or not done
+    return Event(
+        type="Warning" if bad else "Normal",
+        reason=reason,
+        message=f"{upkeep.task}: {upkeep.message}",
+    )

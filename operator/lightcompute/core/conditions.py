@@ -10,6 +10,7 @@ from lightcompute.api.reasons import ConditionType, Phase, Reason
 from lightcompute.api.status import Attempt, Condition
 from lightcompute.core.budget import limit_of
 from lightcompute.core.facts import Facts
+from lightcompute.core.keeping import outlives_attempts
 from lightcompute.core.report import final_results
 from lightcompute.core.text import cut
 from lightcompute.core.verdict import Verdict
@@ -148,9 +149,7 @@ def _checkpoint_ready(facts: Facts, verdict: Verdict) -> Answer:
 
 def _until_when(facts: Facts) -> str:
     """What a person should know of a place where nothing outlives an attempt; a laptop keeps its runs."""
-    storage = facts.run.spec.storage
-    is_kept = storage.persistent_volume_claim is not None or storage.s3 is not None
-    if is_kept or facts.snapshot.upkeep is None:
+    if outlives_attempts(facts.run) or facts.snapshot.upkeep is None:
         return ""
     return "; spec.storage names nothing that outlives an attempt: the next one begins at step 0"
 

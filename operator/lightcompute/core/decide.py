@@ -31,6 +31,8 @@ CHECKS: tuple[Check, ...] = (
     checks_end.a_deleted_run_is_stopped_then_let_go,
     checks_end.a_finished_run_stays_as_it_is,
     # What the newest attempt's end means.
+    checks_end.a_final_checkpoint_is_verified,
+    checks_end.final_checkpoints_that_break_fail_the_run,
     checks_end.a_completed_attempt_ends_the_run,
     checks_end.the_users_fault_fails_the_run,
     checks_end.too_many_failures_fail_the_run,

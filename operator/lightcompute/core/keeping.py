@@ -10,6 +10,12 @@ from runcontract.results import KeptCheckpoint
 from runcontract.retention import KnownCheckpoint, Retention, retain
 
 
+def outlives_attempts(run: TrainingRun) -> bool:
+    """Whether its checkpoints are kept where they outlive an attempt, in a cluster."""
+    storage = run.spec.storage
+    return storage.persistent_volume_claim is not None or storage.s3 is not None
+
+
 def pins_of(run: TrainingRun) -> frozenset[int]:
     """Steps that a person pinned by annotation."""
     raw = run.metadata.annotations.get(labels.PINNED_CHECKPOINTS, "")

@@ -17,6 +17,7 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
             Phase.RUNNING,
             Phase.STOPPING,
             Phase.PENDING,
+            Phase.VERIFYING,
             Phase.SUCCEEDED,
             Phase.FAILED,
             Phase.SUSPENDED,
@@ -29,6 +30,7 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
             Phase.STOPPING,
             Phase.STARTING,
             Phase.PENDING,
+            Phase.VERIFYING,
             Phase.SUCCEEDED,
             Phase.FAILED,
             Phase.SUSPENDED,
@@ -41,10 +43,22 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
             Phase.SUSPENDED,
             Phase.BUDGET_EXHAUSTED,
             Phase.STOPPED,
+            Phase.VERIFYING,
             Phase.SUCCEEDED,
             Phase.FAILED,
             Phase.PENDING,
             Phase.STARTING,
+        }
+    ),
+    Phase.VERIFYING: frozenset(
+        {
+            Phase.SUCCEEDED,
+            Phase.PENDING,
+            Phase.STARTING,
+            Phase.FAILED,
+            Phase.SUSPENDED,
+            Phase.BUDGET_EXHAUSTED,
+            Phase.STOPPED,
         }
     ),
     Phase.SUSPENDED: frozenset(

@@ -133,6 +133,9 @@ def _checkpoints(
         known = {kept.name: kept for kept in status.checkpoints}
         saves = child.progress.saves if child is not None and child.progress is not None else ()
         for saved in saves:
+            before = known.get(saved.name)
+            if before is not None and before.verdict and before.digest == saved.digest[:64]:
+                continue  # it was judged since
             known[saved.name] = KeptCheckpoint(
                 name=saved.name,
                 step=saved.step,

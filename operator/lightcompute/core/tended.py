@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from lightcompute.api.status import TrainingRunStatus
+from collections.abc import Iterable
+
+from lightcompute.api.status import TrainingRunStatus, Upkeep
+from lightcompute.core.final import FinalCheckpoint, final_checkpoint
 from lightcompute.core.revise import revised
-from lightcompute.core.snapshot import Snapshot, UpkeepState
+from lightcompute.core.snapshot import SeenUpkeep, Snapshot, UpkeepState
 from lightcompute.core.text import cut
 from runcontract.results import KeptCheckpoint
-from runcontract.upkeep import UpkeepReport
+from runcontract.upkeep import MOST_TOLD, TendedCheckpoint, UpkeepReport, UpkeepTask
+
+_SOUND = frozenset({None, "Valid", "ValidWithWarnings"})
 
 
 def upkeep_told(status: TrainingRunStatus, snapshot: Snapshot) -> TrainingRunStatus:
@@ -17,38 +22,61 @@ def upkeep_told(status: TrainingRunStatus, snapshot: Snapshot) -> TrainingRunSta
         return status
     if seen.number != upkeep.number:
         return status
-    if seen.state is UpkeepState.RUNNING or seen.state is UpkeepState.UNREACHABLE:
-        return revised(status, upkeep=revised(upkeep, message=cut(seen.message)))
-    if seen.state is UpkeepState.ABSENT:
-        return status
-    done = seen.state is UpkeepState.DONE
-    over = revised(
-        upkeep,
-        state="Done" if done else "Failed",
-        failures=upkeep.failures if done else upkeep.failures + 1,
-        end_time=snapshot.now,
-        message=cut(seen.message),
+    match seen.state:
+        case UpkeepState.RUNNING | UpkeepState.UNREACHABLE:
+            return revised(status, upkeep=revised(upkeep, message=cut(seen.message)))
+        case UpkeepState.ABSENT:
+            return status
+        case UpkeepState.DONE if seen.report is not None:
+            return _done(status, upkeep, seen, seen.report, snapshot)
+        case UpkeepState.DONE if upkeep.task is not UpkeepTask.VERIFY:
+            return revised(status, upkeep=_over(upkeep, "Done", seen, snapshot))
+        case UpkeepState.DONE:
+            # What it found is lost, so nothing is known.
+            lost = _over(upkeep, "Failed", seen, snapshot)
+            return revised(
+                status, upkeep=revised(lost, message="it left no report of what it found")
+            )
+        case UpkeepState.FAILED:
+            return revised(status, upkeep=_over(upkeep, "Failed", seen, snapshot))
+
+
+def _over(upkeep: Upkeep, state: str, seen: SeenUpkeep, snapshot: Snapshot) -> Upkeep:
+    failures = upkeep.failures if state == "Done" else upkeep.failures + 1
+    return revised(
+        upkeep, state=state, failures=failures, end_time=snapshot.now, message=cut(seen.message)
     )
-    changes: dict[str, object] = {"upkeep": over}
-    if done and seen.report is not None:
-        changes["checkpoints"] = _after(status.checkpoints, seen.report)
-    return revised(status, **changes)
+
+
+def _done(
+    status: TrainingRunStatus,
+    upkeep: Upkeep,
+    seen: SeenUpkeep,
+    report: UpkeepReport,
+    snapshot: Snapshot,
+) -> TrainingRunStatus:
+    over = _over(upkeep, "Done", seen, snapshot)
+    if upkeep.task is UpkeepTask.VERIFY:
+        broken = {each.step for each in report.checkpoints if each.verdict not in _SOUND}
+        over = revised(over, broken_steps=tuple(sorted(broken))[-MOST_TOLD:])
+    after = revised(status, upkeep=over, checkpoints=_after(status.checkpoints, report.checkpoints))
+    if final_checkpoint(snapshot.run, after, is_tended=True) is FinalCheckpoint.BROKEN:
+        count = after.restarts_count_towards_max + 1
+        return revised(after, restarts_count_towards_max=count)
+    return after
 
 
 def _after(
-    checkpoints: tuple[KeptCheckpoint, ...], report: UpkeepReport
+    checkpoints: tuple[KeptCheckpoint, ...], tended: Iterable[TendedCheckpoint]
 ) -> tuple[KeptCheckpoint, ...]:
     """What is on record of the checkpoints after what was found and done."""
-    found = {each.step: each for each in report.checkpoints}
+    found = {each.step: each for each in tended}
     left = []
     for kept in checkpoints:
-        tended = found.get(kept.step)
-        if tended is None:
+        each = found.get(kept.step)
+        if each is None:
             left.append(kept)
-            continue
-        if tended.deleted:
-            continue
-        verdict = tended.verdict or kept.verdict
-        sound = tended.verdict in {None, "Valid", "ValidWithWarnings"}
-        left.append(revised(kept, verified=sound, verdict=verdict))
+        elif not each.deleted:
+            verdict = each.verdict or kept.verdict
+            left.append(revised(kept, verified=each.verdict in _SOUND, verdict=verdict))
     return tuple(left)

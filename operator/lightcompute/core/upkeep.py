@@ -15,7 +15,8 @@ from lightcompute.api.status import TrainingRunStatus, Upkeep
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.core.decision import Action, ReleaseUpkeep, StartUpkeep, TellAttempt
 from lightcompute.core.facts import Facts
-from lightcompute.core.keeping import pins_of, retention_of
+from lightcompute.core.final import final_request
+from lightcompute.core.keeping import outlives_attempts, pins_of, retention_of
 from lightcompute.core.revise import revised
 from lightcompute.core.snapshot import ChildState, UpkeepState
 from lightcompute.core.verdict import SOON_SECONDS, Verdict
@@ -24,7 +25,8 @@ from runcontract.upkeep import UpkeepTask
 
 BACK_OFF_SECONDS = 30
 MOST_BACK_OFF_SECONDS = 600
-"""A deletion that failed is tried again, later each time; what a person asked for, or a rule, is not: another request is."""
+"""A deletion that failed is tried again, later each time, and so is what a success waits for; what a person asked for, or a rule, is
+not: another request is."""
 AT_REST = frozenset(
     {Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED, Phase.SUSPENDED, Phase.BUDGET_EXHAUSTED}
 )
@@ -48,8 +50,8 @@ def seen_to(facts: Facts, verdict: Verdict) -> Verdict:
     if seen is None:
         return verdict
     if upkeep is not None and upkeep.state == "Requested":
-        if _gives_way(verdict, upkeep):
-            return _given_up(facts, verdict, upkeep)
+        if why := _gives_way(facts, verdict, upkeep):
+            return _given_up(facts, verdict, upkeep, why)
         return _with(facts, verdict, upkeep, StartUpkeep(number=upkeep.number, task=upkeep.task))
     if upkeep is not None and seen.number == upkeep.number and seen.state is not UpkeepState.ABSENT:
         # Its end is on record: what is left of it goes.
@@ -59,21 +61,24 @@ def seen_to(facts: Facts, verdict: Verdict) -> Verdict:
     if wish is None:
         return verdict
     task, request = wish
+    is_final = verdict.phase is Phase.VERIFYING
     failures = 0
     if upkeep is not None and (upkeep.task, upkeep.request) == wish:
-        if upkeep.state == "Done" or task is not UpkeepTask.DELETE:
+        if upkeep.state == "Done" or not (task is UpkeepTask.DELETE or is_final):
             return verdict
         failures = upkeep.failures
         wait = min(BACK_OFF_SECONDS * 2 ** (failures - 1), MOST_BACK_OFF_SECONDS)
         due = (upkeep.end_time or facts.now) + timedelta(seconds=wait)
         if facts.now < due:
             return _looking_at(verdict, due - facts.now, facts)
+    if upkeep is not None and upkeep != facts.run.status.upkeep:
+        return _looking_at(verdict, timedelta(), facts)  # its end is told before another begins
     verified = upkeep.verified_request if upkeep is not None else ""
     wanted = Upkeep(
         number=upkeep.number + 1 if upkeep is not None else 1,
         task=task,
         request=request,
-        verified_request=request if task is UpkeepTask.VERIFY else verified,
+        verified_request=request if task is UpkeepTask.VERIFY and not is_final else verified,
         state="Requested",
         requested_time=facts.now,
         failures=failures,
@@ -106,6 +111,8 @@ def _wish(facts: Facts, verdict: Verdict) -> tuple[UpkeepTask, str] | None:
         return None
     if facts.run.metadata.deletion_timestamp is not None:
         return (UpkeepTask.DELETE, "") if owes_deletion(facts) else None
+    if verdict.phase is Phase.VERIFYING:
+        return UpkeepTask.VERIFY, final_request(verdict.status.attempts[-1])
     if verdict.phase not in AT_REST or verdict.status.attempts[-1].is_live:
         return None
     request = facts.run.metadata.annotations.get(labels.VERIFY_CHECKPOINTS, "").strip()[:128]
@@ -122,26 +129,26 @@ def _wish(facts: Facts, verdict: Verdict) -> tuple[UpkeepTask, str] | None:
 
 def _has_kept(run: TrainingRun, status: TrainingRunStatus) -> bool:
     """Whether anything may be kept where it outlives an attempt."""
-    storage = run.spec.storage
-    kept = storage.persistent_volume_claim is not None or storage.s3 is not None
-    return kept and bool(status.attempts)
+    return outlives_attempts(run) and bool(status.attempts)
 
 
-def _gives_way(verdict: Verdict, upkeep: Upkeep) -> bool:
-    """A claim may be had by one node at a time: an attempt comes first."""
+def _gives_way(facts: Facts, verdict: Verdict, upkeep: Upkeep) -> str:
+    """What it gives way to: a claim may be had by one node at a time, and an attempt comes first; so does the end of the run."""
     attempts = verdict.status.attempts
-    return upkeep.task is not UpkeepTask.DELETE and bool(attempts) and attempts[-1].is_live
+    if upkeep.task is UpkeepTask.DELETE or not attempts:
+        return ""
+    if facts.run.metadata.deletion_timestamp is not None:
+        return "the deletion of the run"
+    if attempts[-1].is_live:
+        return f"attempt {attempts[-1].number}; ask for it again when nothing trains"
+    return ""
 
 
-def _given_up(facts: Facts, verdict: Verdict, upkeep: Upkeep) -> Verdict:
-    attempt = verdict.status.attempts[-1].number
-    over = revised(
-        upkeep,
-        state="Failed",
-        end_time=facts.now,
-        message=f"it gave way to attempt {attempt}; ask for it again when nothing trains",
-    )
-    return _with(facts, verdict, over, ReleaseUpkeep(number=upkeep.number), soon=False)
+def _given_up(facts: Facts, verdict: Verdict, upkeep: Upkeep, why: str) -> Verdict:
+    over = revised(upkeep, state="Failed", end_time=facts.now, message=f"it gave way to {why}")
+    released = _with(facts, verdict, over, ReleaseUpkeep(number=upkeep.number), soon=False)
+    # What is wanted instead is wanted now.
+    return _looking_at(released, timedelta(), facts)
 
 
 def _with(

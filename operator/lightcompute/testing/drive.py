@@ -12,7 +12,8 @@ from lightcompute.core.budget import limit_of
 from lightcompute.core.phases import may_follow
 from lightcompute.loop import Loop
 from lightcompute.testing.builders import NOON
-from lightcompute.testing.world import SimulatedCrash, World
+from lightcompute.testing.troubles import SimulatedCrash
+from lightcompute.testing.world import World
 
 Deed = tuple[float, Callable[[World], None]]
 """Seconds after noon, and what somebody does then."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from enum import Enum, auto
 from fractions import Fraction
 from typing import Any
 
@@ -28,29 +27,25 @@ from lightcompute.core.decision import (
     StartAttempt,
     StartUpkeep,
     StopAttempt,
-    TellAttempt,
 )
-from lightcompute.core.snapshot import Allowance, Child, ChildState, Offer, Snapshot
+from lightcompute.core.snapshot import (
+    Allowance,
+    Child,
+    ChildState,
+    Offer,
+    SeenUpkeep,
+    Snapshot,
+    UpkeepState,
+)
 from lightcompute.testing.builders import HERE, NOON, RunBuilder
-from lightcompute.testing.trainer import NEVER, Obstacle, Script, SimulatedAttempt, kept
-from runcontract.results import KeptCheckpoint, Results
+from lightcompute.testing.costs import true_cost
+from lightcompute.testing.inventory import Written, inventory, whole_steps, written
+from lightcompute.testing.tending import SimulatedUpkeep
+from lightcompute.testing.trainer import NEVER, Obstacle, Script, SimulatedAttempt
+from lightcompute.testing.troubles import SimulatedCrash, Trouble
+from runcontract.results import Results
 
 _EVER = datetime.min.replace(tzinfo=UTC)
-
-
-class SimulatedCrash(BaseException):
-    """The process that drives the loop died here. Nothing catches it but the driver of the simulation."""
-
-
-class Trouble(Enum):
-    """What happens at one call to the world."""
-
-    CRASH_BEFORE = auto()
-    CRASH_AFTER = auto()
-    CUT_OFF = auto()
-    """The place cannot be reached from now on, for `World.cut_seconds`."""
-    REQUEST_LOST = auto()
-    RESPONSE_LOST = auto()
 
 
 @dataclass(kw_only=True)
@@ -87,6 +82,8 @@ class World:
     calls: int = 0
     writes: int = 0
     attempts: dict[int, SimulatedAttempt] = field(default_factory=dict)
+    upkeep: SimulatedUpkeep | None = None
+    """Who sees to checkpoints; None where nobody does, as on a laptop."""
     events: list[Event] = field(default_factory=list)
     history: list[TrainingRunStatus] = field(default_factory=list)
     transitions: set[tuple[Phase, Phase]] = field(default_factory=set)
@@ -146,13 +143,15 @@ class World:
         if self.gone:
             return None
         self.noted(self.run)
+        upkeep = self._seen_upkeep()  # what it found is known from now on
         return Snapshot(
             run=self.run,
             now=self.now,
             children=self._children(),
             offers=tuple(self._offered(offer) for offer in self.offers),
-            checkpoints=self._checkpoints(),
+            checkpoints=inventory(self._written(), self.upkeep),
             results=self.results,
+            upkeep=upkeep,
             faults=self.faults,
             allowances=self.allowances(self.run),
             grace_seconds=self.grace_seconds,
@@ -182,13 +181,27 @@ class World:
         """Any number of times with the effect of one."""
         trouble = self._call()
         self._before(trouble)
-        assert not isinstance(action, StartUpkeep | ReleaseUpkeep | TellAttempt), (
-            "nothing is seen to here"
-        )
-        if not isinstance(action, DeleteRun | LetGo) and not self._reaches(action.attempt):
-            if isinstance(action, ReleaseAttempt):
-                return  # it is swept up when its place is there again
+        if isinstance(action, StartUpkeep | ReleaseUpkeep):
+            self._see_to(action)
+        elif isinstance(action, DeleteRun | LetGo) or self._reaches(action.attempt):
+            self._do(run, action)
+        elif isinstance(action, ReleaseAttempt):
+            return  # it is swept up when its place is there again
+        else:
             raise TemporaryFault("the place cannot be reached")
+        self._after(trouble)
+
+    def _see_to(self, action: StartUpkeep | ReleaseUpkeep) -> None:
+        assert self.upkeep is not None, "nothing is seen to here"
+        if not self.reaches(self.run.status.attempts[-1].place):
+            raise TemporaryFault("the place cannot be reached")
+        if isinstance(action, ReleaseUpkeep):
+            self.upkeep.release(action.number)
+            return
+        assert not self.live_attempts(), "an upkeep beside a live attempt"
+        self.upkeep.start(action, self.now)
+
+    def _do(self, run: TrainingRun, action: Action) -> None:
         match action:
             case StartAttempt():
                 self._start(run, action)
@@ -206,7 +219,8 @@ class World:
             case LetGo(owed_attempt=owed):
                 assert set(self.live_attempts()) <= {owed}, "let go while alive"
                 self.gone = True
-        self._after(trouble)
+            case _:
+                raise AssertionError(f"nothing is told to anybody here: {action}")
 
     async def announce(self, run: TrainingRun, events: tuple[Event, ...]) -> None:
         """Remembers what was told."""
@@ -221,7 +235,13 @@ class World:
 
     def true_cost(self) -> Fraction:
         """Micro-dollars that were truly used until now: price by price, to the microsecond, unrounded."""
-        return sum((self._true_cost(attempt) for attempt in self.attempts.values()), Fraction())
+        return sum(
+            (
+                true_cost(attempt, self.now, self.offers, self.prices)
+                for attempt in self.attempts.values()
+            ),
+            Fraction(),
+        )
 
     def next_event(self) -> datetime | None:
         """When something will next change by itself that a watch would tell of."""
@@ -231,6 +251,8 @@ class World:
             for time in (attempt.start_time, attempt.end().time)
         ]
         times.append(self.cut_until)
+        if self.upkeep is not None and self.upkeep.end_time is not None:
+            times.append(self.upkeep.end_time)
         ahead = (time for time in times if time > self.now and time.year < 9999)
         return min(ahead, default=None)
 
@@ -245,20 +267,6 @@ class World:
         attempt = self.attempts.get(number)
         place = recorded.get(number) if attempt is None else attempt.order.place
         return place is None or self.reaches(place)
-
-    def _true_cost(self, attempt: SimulatedAttempt) -> Fraction:
-        place = str(attempt.order.place)
-        start, end = attempt.start_time, min(self.now, attempt.end().time)
-        known = self.prices.get(place, [])
-        initial = next(o.rate_per_hour for o in self.offers if o.place == attempt.order.place)
-        if known:
-            initial = next(rate for time, rate in reversed(known) if time <= start)
-        changes = [(start, initial)] + [(time, rate) for time, rate in known if time > start]
-        total = Fraction()
-        for (begin, rate), (until, _) in zip(changes, [*changes[1:], (end, 0)], strict=True):
-            held = max(min(until, end) - begin, timedelta())
-            total += Fraction(rate * (held // timedelta(microseconds=1)), 3_600_000_000)
-        return total
 
     def _children(self) -> tuple[Child, ...]:
         """What can be seen, and what cannot: of a recorded attempt at a place that is away nobody knows whether it exists."""
@@ -321,9 +329,17 @@ class World:
             return offer
         return replace(offer, unavailable=Reason.NO_CAPACITY, message="it cannot be reached")
 
-    def _checkpoints(self) -> tuple[KeptCheckpoint, ...]:
-        steps = {step for each in self.attempts.values() for step in each.saved_steps(self.now)}
-        return tuple(kept(step) for step in sorted(steps)[-3:])
+    def _written(self) -> Written:
+        return written(self.attempts, self.now)
+
+    def _seen_upkeep(self) -> SeenUpkeep | None:
+        if self.upkeep is None:
+            return None
+        recorded, attempts = self.run.status.upkeep, self.run.status.attempts
+        number = 0 if recorded is None else recorded.number
+        if attempts and not self.reaches(attempts[-1].place):
+            return SeenUpkeep(number=number, state=UpkeepState.UNREACHABLE, message="it is away")
+        return self.upkeep.seen(number, self.now, self._written())
 
     def _start(self, run: TrainingRun, order: StartAttempt) -> None:
         if order.attempt in self.attempts:
@@ -334,7 +350,7 @@ class World:
         assert not self.live_attempts(), "a second live attempt"
         if self.refuses_starts:
             raise PermanentFault(self.refuses_starts, reason=Reason.START_REFUSED)
-        checkpoints = self._checkpoints()
+        whole = whole_steps(self._written(), self.upkeep)
         self.attempts[order.attempt] = SimulatedAttempt(
             order=order,
             script=self.script,
@@ -343,7 +359,7 @@ class World:
             if self.obstacle is None or self.obstacle.takes_in
             else NEVER,
             obstacle=self.obstacle,
-            first_step=checkpoints[-1].step if checkpoints else 0,
+            first_step=max(whole, default=0),
             deadline_seconds=order.deadline_seconds if self.keeps_deadlines else None,
         )
 

@@ -36,6 +36,39 @@ def upkeep_jobs(run: Run) -> list[dict[str, Any]]:
     return list(found["items"])
 
 
+def jobs_ever(run: Run) -> list[dict[str, Any]]:
+    """Jobs that saw to its checkpoints, each as it was made."""
+    made: dict[str, dict[str, Any]] = {}
+    for change in run.space.watch.changes:
+        if change.kind is not Kind.JOB:
+            continue
+        metadata = change.document["metadata"]
+        if metadata["labels"].get(labels.UPKEEP_OF) == run.uid:
+            made.setdefault(metadata["uid"], change.document)
+    return list(made.values())
+
+
+def tasks_of(run: Run) -> list[str]:
+    """What they were to do."""
+    pods = [job["spec"]["template"]["spec"] for job in jobs_ever(run)]
+    return [pod["containers"][0]["args"][0] for pod in pods]
+
+
+@scenario
+def a_run_has_succeeded_when_its_checkpoint_has_verified_where_it_lies(space: Space) -> None:
+    run = space.submit("whole", SHORT, storage=on_a_claim(space, "whole"))
+    waiting = run.ever_in_phase("Verifying")
+    assert waiting["reason"] == "VerifyingCheckpoints"
+    assert waiting["attempts"][-1]["state"] == "Ended"
+    status = run.in_phase("Succeeded")
+    assert status["cost"]["spentUSD"] == waiting["cost"]["spentUSD"]
+    assert [each["verdict"] for each in status["checkpoints"]] == ["Valid"]
+    [job] = jobs_ever(run)
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    assert container["args"][-2:] == ["--expect", str(status["checkpoints"][-1]["step"])]
+    space.watch.until(lambda: not upkeep_jobs(run), lambda: str(upkeep_jobs(run)), 30)
+
+
 @scenario
 def checkpoints_are_deleted_before_their_run_is_gone_when_that_was_asked_for(space: Space) -> None:
     storage = on_a_claim(space, "deleted")
@@ -49,6 +82,7 @@ def checkpoints_are_deleted_before_their_run_is_gone_when_that_was_asked_for(spa
         if change.kind is Kind.RUN and change.document["metadata"]["uid"] == run.uid
     ]
     told = [status["upkeep"] for status in statuses if status.get("upkeep")]
+    told = [each for each in told if each["task"] != "Verify"]
     assert (told[0]["state"], told[0]["task"]) == ("Requested", "Delete")
     assert statuses[-1]["upkeep"]["state"] == "Done"
     assert any(status.get("reason") == "DeletingCheckpoints" for status in statuses)
@@ -64,7 +98,8 @@ def checkpoints_stay_when_nobody_asked_for_anything_else(space: Space) -> None:
     run.in_phase("Succeeded")
     run.delete()
     space.watch.until(lambda: run.document is None, lambda: str(run.status), 60)
-    assert upkeep_jobs(run) == []
+    space.watch.until(lambda: not upkeep_jobs(run), lambda: str(upkeep_jobs(run)), 30)
+    assert tasks_of(run) == ["Verify"]
 
 
 @scenario
@@ -72,16 +107,13 @@ def a_request_to_verify_is_served_once_by_a_pod_without_a_gpu(space: Space) -> N
     run = space.submit("verified", SHORT, storage=on_a_claim(space, "verified"))
     run.in_phase("Succeeded")
     run.annotate(labels.VERIFY_CHECKPOINTS)
-    status = run.until(lambda status: (status.get("upkeep") or {}).get("state") == "Done")
-    assert (status["upkeep"]["task"], status["upkeep"]["request"]) == ("Verify", "yes")
+    status = run.until(
+        lambda status: (status["upkeep"]["request"], status["upkeep"]["state"]) == ("yes", "Done")
+    )
+    assert status["upkeep"]["task"] == "Verify"
     assert status["phase"] == "Succeeded"
-    jobs = [
-        change.document
-        for change in space.watch.changes
-        if change.kind is Kind.JOB
-        and change.document["metadata"]["labels"].get(labels.UPKEEP_OF) == run.uid
-    ]
-    pod = jobs[0]["spec"]["template"]["spec"]
+    assert tasks_of(run) == ["Verify", "Verify"]
+    pod = jobs_ever(run)[-1]["spec"]["template"]["spec"]
     [container] = pod["containers"]
     assert container["args"][:2] == ["Verify", f"/runs/verified-{run.uid[:8]}"]
     assert not any("gpu" in name for name in container["resources"]["requests"])

@@ -9,9 +9,11 @@ import pytest
 
 from lightcompute.api import Phase, labels
 from lightcompute.core.decision import StartUpkeep
+from lightcompute.core.revise import revised
 from lightcompute.kube.manifests.upkeep import upkeep_job
 from lightcompute.kube.pools import Home
 from lightcompute.testing.builders import RunBuilder, a_run, an_ended_attempt
+from lightcompute.testing.trainer import kept
 from runcontract import environment
 from runcontract.upkeep import UpkeepTask
 from support.rendered_runs import SETTINGS, UID, in_cluster
@@ -49,6 +51,14 @@ def test_it_is_told_the_rule_of_the_run_and_its_newest_attempt() -> None:
     # A later attempt that begins meanwhile has the higher number, and so the right to write.
     assert variables[environment.ATTEMPT] == "4"
     assert variables[environment.TERMINATION_LOG] == "/dev/termination-log"
+
+
+def test_a_verification_is_told_which_checkpoints_are_to_be_there() -> None:
+    run = on(CLAIM)
+    run = run.with_status(revised(run.status, checkpoints=(kept(90), kept(100))))
+    arguments = container_of(job_of(run, UpkeepTask.VERIFY))["args"]
+    assert arguments[-4:] == ["--expect", "90", "--expect", "100"]
+    assert "--expect" not in container_of(job_of(run))["args"]
 
 
 def test_it_mounts_the_claim_or_gets_the_bucket_and_its_key() -> None:

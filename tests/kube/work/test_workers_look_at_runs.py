@@ -15,7 +15,8 @@ from lightcompute.kube.workers import LONGEST_WAIT_SECONDS, Workers
 from lightcompute.loop import Look, Loop
 from lightcompute.testing.builders import NOON, a_run
 from lightcompute.testing.trainer import Script
-from lightcompute.testing.world import Trouble, World, a_world
+from lightcompute.testing.troubles import Trouble
+from lightcompute.testing.world import World, a_world
 
 
 class Clock:

@@ -8,7 +8,7 @@ from random import Random
 
 from lightcompute.api.reasons import Reason
 from lightcompute.testing.trainer import NO_IMAGE, NO_POD, NO_ROOM, Fate, Script
-from lightcompute.testing.world import Trouble
+from lightcompute.testing.troubles import Trouble
 from support.sequences.setting import Sequence, Setting
 from support.sequences.steps import (
     Cut,

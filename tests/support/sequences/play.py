@@ -10,7 +10,8 @@ from lightcompute.api.labels import STOP
 from lightcompute.api.money import format_usd
 from lightcompute.core.decision import RenewDeadline
 from lightcompute.loop import Loop
-from lightcompute.testing.world import SimulatedCrash, Trouble, World
+from lightcompute.testing.troubles import SimulatedCrash, Trouble
+from lightcompute.testing.world import World
 from support.sequences.rules import Overshoot, Rules
 from support.sequences.setting import PLACES, Sequence
 from support.sequences.steps import (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lightcompute.api.money import MicroUSD
 from lightcompute.testing.trainer import Obstacle
-from lightcompute.testing.world import Trouble
+from lightcompute.testing.troubles import Trouble
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,11 @@
 """The verdict on a checkpoint from anywhere, and what it is based on."""
 
+import hashlib
 import json
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from lightgpt.cli.checkpoint import checkpoint as command
 from lightgpt.model.gpt import GPT
 from runcontract.document import parse_model
 from runcontract.faults import CheckpointFault
+from runcontract.manifest import MANIFEST, STATE_FILE, Manifest, ManifestFile, sealed_bytes
 from runcontract.order import Checkpoints, Order, Training, configuration_hash
 from support.checkpoints import IDENTITY, loss
 
@@ -86,6 +89,42 @@ def test_a_good_checkpoint_is_valid_and_everything_about_it_is_told(tmp_path: Pa
     assert (report.nan, report.infinite) == (0, 0)
     assert "step         7" in report.text()
     assert report.text().endswith("\nVALID")
+
+
+def test_of_another_trainers_checkpoint_it_is_said_that_it_is_whole_and_no_more(
+    tmp_path: Path,
+) -> None:
+    folder = foreign_checkpoint(tmp_path)
+    report = verify_checkpoint(folder)
+    assert report.verdict is Verdict.VALID_WITH_WARNINGS
+    assert "hashes alone were compared" in told(report, Severity.WARNING)
+    (folder / "weights.bin").write_bytes(b"otherwise")
+    assert verify_checkpoint(folder).verdict is Verdict.INVALID
+
+
+def test_one_of_ours_without_its_weights_is_invalid(tmp_path: Path) -> None:
+    folder = foreign_checkpoint(tmp_path, model=TRAINING.model.document() | {"vocabSize": 256})
+    assert "model.safetensors: no tensors of a model" in told(verify_checkpoint(folder))
+
+
+def foreign_checkpoint(folder: Path, **parts: Any) -> Path:
+    """Any files, with a manifest that names them."""
+    contents = {"weights.bin": b"weights of some form", STATE_FILE: b'["what it likes"]'}
+    manifest = Manifest(
+        run_uid="run-1", attempt=1, step=7, epoch=0.7, tokens=56, parameters=3, created_time=datetime.now(UTC),
+        configuration_hash="", tokenizer_sha256="", data_sha256="",
+        files=tuple(
+            ManifestFile(name=name, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+            for name, content in contents.items()
+        ),
+        **({"model": {}} | parts),
+    )  # fmt: skip
+    checkpoint = folder / "step-00000007"
+    checkpoint.mkdir()
+    for name, content in contents.items():
+        (checkpoint / name).write_bytes(content)
+    (checkpoint / MANIFEST).write_bytes(sealed_bytes(manifest))
+    return checkpoint
 
 
 @pytest.mark.parametrize(

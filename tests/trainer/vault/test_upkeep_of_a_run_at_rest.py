@@ -92,6 +92,12 @@ def test_every_checkpoint_is_judged_and_nothing_is_changed(
     )
     assert "3 checkpoints; 2 valid; not valid: 8 (" in report.message
     assert run.steps() == [4, 8, 12]
+    code, report = run.tend("Verify", "--expect", "12", "--expect", "16")
+    assert code == 0
+    assert report.checkpoints[-1] == TendedCheckpoint(
+        step=16, verdict="Invalid", deleted=True, found="it is not there any more"
+    )
+    assert len(report.checkpoints) == 4
 
 
 def test_what_the_rule_gives_up_is_deleted_and_what_is_pinned_stays(run: Run) -> None:

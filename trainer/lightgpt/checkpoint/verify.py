@@ -140,7 +140,7 @@ class _Examination:
     def check(self, folder: Path, file: ManifestFile) -> None:
         try:
             check_file(folder, file)
-            if file.name == STATE_FILE:
+            if file.name == STATE_FILE and self.is_ours():
                 self.state = read_state(folder, file)
         except (BrokenFile, OSError) as error:
             self.hashes = "Broken"
@@ -198,6 +198,22 @@ class _Examination:
             Finding(severity=Severity.WARNING, where=where, found=found, expected=expected)
         )
 
+    def miss_the_model(self) -> None:
+        """Of another trainer's checkpoint only that it is whole can be said: its weights are in a form of its own."""
+        if self.manifest is None or self.is_ours():
+            self.error(self.model_name(), "no tensors of a model", "weights")
+        else:
+            self.warn(
+                MANIFEST, "no weights of a form that is known here", "hashes alone were compared"
+            )
+
+    def is_ours(self) -> bool:
+        """Whether its manifest tells of a model of our kind, or of a file that has the name of its weights."""
+        if self.manifest is None:
+            return False
+        names = {file.name for file in self.manifest.files}
+        return MODEL_FILE in names or expected_shapes(self.manifest.model) is not None
+
     # ---- what was read ------------------------------------------------------------------------------------------
 
     def model_name(self) -> str:
@@ -231,7 +247,7 @@ class _Examination:
 
     def report(self, *, seconds: float) -> VerificationReport:
         if not self.contents().model:
-            self.error(self.model_name(), "no tensors of a model", "weights")
+            self.miss_the_model()
         tensors = tuple(self.tensor_reports())
         findings = tuple(sorted(self.findings, key=lambda f: f.severity != Severity.ERROR))
         return VerificationReport(

@@ -24,6 +24,12 @@ from runcontract.upkeep import UpkeepReport, UpkeepTask
 @click.option("--keep-best/--no-keep-best", default=True, show_default=True)
 @click.option("--pin", type=click.IntRange(min=0), multiple=True, help="A step that stays.")
 @click.option(
+    "--expect",
+    type=click.IntRange(min=0),
+    multiple=True,
+    help="A step that is to be there (Verify).",
+)
+@click.option(
     "--s3", help="The bucket that holds them, as JSON, in the form of an order's storage.s3."
 )
 def tend(task: str, folder: Path, run_uid: str, s3: str | None, **settings: Any) -> None:
@@ -53,6 +59,7 @@ def tend(task: str, folder: Path, run_uid: str, s3: str | None, **settings: Any)
                     keep_latest=settings["keep_latest"], keep_best=settings["keep_best"]
                 ),
                 pins=frozenset(settings["pin"]),
+                expected=frozenset(settings["expect"]),
                 objects=objects,
             ),
         )

@@ -107,6 +107,9 @@ def _arguments(run: TrainingRun, task: UpkeepTask) -> list[str]:
     words += ["--keep-best" if settings.keep_best else "--no-keep-best"]
     for step in sorted(pins_of(run)):
         words += ["--pin", str(step)]
+    if task is UpkeepTask.VERIFY:
+        for kept in run.status.checkpoints:
+            words += ["--expect", str(kept.step)]
     bucket = bucket_of(run)
     if bucket is not None:
         words += ["--s3", bucket.model_dump_json(by_alias=True, exclude_none=True)]

@@ -1,20 +1,26 @@
 """Checkpoints of real pods: in a bucket of a real S3 server, on a claim, verified and deleted by upkeep pods."""
 
-import hashlib
-import json
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lightcompute.api import Phase, TrainingRunStatus, labels
+from lightcompute.api import Phase, labels
 from lightcompute.api.status import Upkeep
+from support.realnode.bucket import (
+    all_valid,
+    committed,
+    has_saved,
+    hashes,
+    server,
+    with_key,
+)
 from support.realnode.claims import claim
 from support.realnode.release import NAMESPACE, Release
-from support.realnode.rig import Rig
 from support.realnode.runs import Runs
-from support.s3_server import BUCKET, KEY, KEY_ID, S3Server
+from support.s3_server import S3Server
+
+__all__ = ["server"]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.realnode, pytest.mark.timeout(400)]
 
@@ -22,38 +28,6 @@ LONG = 100_000
 EVERY = 50
 SELDOM = {"everySteps": 500, "batchSize": 8}
 ON_A_CLAIM = {"storage": {"persistentVolumeClaim": {"claimName": "runs"}}}
-
-
-@pytest.fixture(scope="module")
-def server(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """A server at an address that pods reach."""
-    folder = tmp_path_factory.mktemp("s3")
-    with S3Server(folder, host=rig.space.host, within=rig.space.network) as server:
-        yield server
-
-
-def with_key(runs: Runs, server: S3Server, *, key: str = KEY) -> dict[str, object]:
-    """Makes the Secret; gives the storage of a run that uses it."""
-    runs.rig.api.post(
-        f"/api/v1/namespaces/{runs.namespace}/secrets",
-        {
-            "metadata": {"name": "bucket"},
-            "stringData": {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": key},
-        },
-    )
-    s3 = {
-        "bucket": BUCKET,
-        "prefix": runs.namespace,
-        "endpoint": server.endpoint,
-        "secretName": "bucket",
-    }
-    return {"storage": {"s3": s3}}
-
-
-def committed(server: S3Server, runs: Runs) -> list[str]:
-    """Checkpoints of the namespace's runs in the bucket."""
-    found = server.file(runs.namespace).glob("*/checkpoints/step-*/manifest.json")
-    return sorted(path.parent.name for path in found)
 
 
 def test_a_deleted_trainer_goes_on_from_the_bucket_and_all_of_it_goes_with_the_run(
@@ -111,36 +85,6 @@ def test_a_run_that_is_disturbed_again_and_again_ends_with_the_very_weights_of_o
     # Three and the best, all of them whole.
     assert 3 <= len(disturbed.checkpoints) <= 4
     assert all_valid(disturbed)
-
-
-def all_valid(status: TrainingRunStatus) -> bool:
-    """Whether all its checkpoints were verified where they lie, and are whole."""
-    return all(
-        each.verified and each.verdict in {"Valid", "ValidWithWarnings"}
-        for each in status.checkpoints
-    )
-
-
-def has_saved(status: TrainingRunStatus, number: int) -> bool:
-    """Whether the attempt `number` is the newest, has begun, and has saved something of its own."""
-    if not status.attempts or status.attempts[-1].number != number:
-        return False
-    first = status.attempts[-1].first_step
-    return first is not None and any(each.step > first for each in status.checkpoints)
-
-
-def hashes(server: S3Server, runs: Runs, name: str, step: int) -> dict[str, str]:
-    """Of the tensors of a checkpoint in the bucket, as its manifest has them and as they are."""
-    [manifest] = server.file(runs.namespace).glob(
-        f"{name}-*/checkpoints/step-{step:08d}/manifest.json"
-    )
-    found = {}
-    for file in json.loads(manifest.read_bytes())["files"]:
-        if file["name"].endswith(".safetensors"):
-            [path] = manifest.parent.glob(f"attempt-*/{file['name']}")
-            assert hashlib.sha256(path.read_bytes()).hexdigest() == file["sha256"]
-            found[file["name"]] = file["sha256"]
-    return found
 
 
 def test_a_wrong_key_is_told_by_the_run(runs: Runs, server: S3Server) -> None:

@@ -12,12 +12,13 @@ _PREFIX = "lightcompute-e2e-"
 _SECONDS = 10
 
 
-def make() -> str:
-    """A group of our own below each hierarchy; gives its path as the kubelet wants it."""
+def make(rig: str) -> str:
+    """A group of our own below each hierarchy, for one `rig` of a process; gives its path as the kubelet wants it."""
+    prefix = f"{_PREFIX}{rig}."
     for hierarchy in _hierarchies():
-        for left in hierarchy.glob(f"{_PREFIX}*"):
+        for left in hierarchy.glob(f"{prefix}*"):
             _remove(left)
-    name = f"{_PREFIX}{os.getpid()}"
+    name = f"{prefix}{os.getpid()}"
     for hierarchy in _hierarchies():
         (hierarchy / name).mkdir(exist_ok=True)
         _take_parents_processors(hierarchy / name)

@@ -48,11 +48,24 @@ class Rig:
 def running(folder: Path, *, gpus: int = 4) -> Iterator[Rig]:
     """A rig with that many GPUs in name. Raises `NoRealNode` where the machine cannot have one."""
     ready()
+    with store.alone(), _running(folder, "containerd", gpus) as rig:
+        yield rig
+
+
+@contextmanager
+def running_beside(rig: Rig, folder: Path, *, gpus: int = 4) -> Iterator[Rig]:
+    """A second one, of which what runs in `rig` reaches the API server, and whose pods reach what listens there."""
+    with _running(folder, "containerd-beside", gpus) as second:
+        second.space.link(rig.space)
+        yield second
+
+
+@contextmanager
+def _running(folder: Path, images_in: str, gpus: int) -> Iterator[Rig]:
     with ExitStack() as stack:
-        stack.enter_context(store.alone())
-        cgroup = cgroups.make()
+        cgroup = cgroups.make(images_in)
         stack.callback(cgroups.remove, cgroup)
-        images = store.cache() / "containerd"
+        images = store.cache() / images_in
         space = stack.enter_context(Space.make(folder / "node", binds={images: store.SEEN}))
         plane = stack.enter_context(_control_plane(folder / "control-plane", space))
         rig = Rig(folder=folder, plane=plane, space=space, store=_store(space))

@@ -19,6 +19,9 @@ from support.realnode import first_process
 
 _SECONDS = 30
 _FOLDERS = ("/var/lib", "/var/log", "/run")
+_WIRE = "beside"
+_WIRES = "10.249.0"
+"""Addresses of the ends of a wire between two spaces: seen in those alone."""
 
 
 class Space:
@@ -73,6 +76,21 @@ class Space:
                 f"`{' '.join(command)}` ended with {done.returncode}: {done.stderr[-3000:]}"
             )
         return done.stdout
+
+    def link(self, other: Space) -> None:
+        """A wire between two of them: what is in the one reaches the host of the other. It goes with either."""
+        near, far = f"{_WIRES}.1", f"{_WIRES}.2"
+        _ip(
+            "link", "add", _WIRE, "netns", str(self.pid),
+            "type", "veth", "peer", "name", _WIRE, "netns", str(other.pid),
+        )  # fmt: skip
+        for space, own, through, host in (
+            (self, near, far, other.host),
+            (other, far, near, self.host),
+        ):
+            space.run("ip", "addr", "add", f"{own}/30", "dev", _WIRE)
+            space.run("ip", "link", "set", _WIRE, "up")
+            space.run("ip", "route", "add", f"{host}/32", "via", through)
 
     def stop(self) -> None:
         """Ends everything inside, and waits until it is gone."""

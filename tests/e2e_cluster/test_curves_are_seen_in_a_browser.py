@@ -13,9 +13,13 @@ import pytest
 
 from lightcompute.api import Phase, TrainingRunStatus
 from support.realnode.browser import Page, page
+from support.realnode.bucket import server, with_key
 from support.realnode.claims import claim
 from support.realnode.commands import program, variables
 from support.realnode.runs import Runs
+from support.s3_server import S3Server
+
+__all__ = ["server"]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.realnode]
 
@@ -48,6 +52,20 @@ def test_the_curves_of_a_run_that_is_over_are_read_from_its_claim(runs: Runs) ->
     runs.order("kept", {"storage": storage}, maxSteps=40, evaluation={"everySteps": 20})
     runs.until("kept", lambda status: status.phase is Phase.SUCCEEDED)
     with served(runs, "kept") as address:
+        has_read_curves(address)
+
+
+def test_the_curves_of_a_run_that_is_over_are_brought_from_its_bucket(
+    runs: Runs, server: S3Server
+) -> None:
+    runs.order(
+        "brought",
+        with_key(runs, server),
+        maxSteps=40,
+        evaluation={"everySteps": 20, "batchSize": 8},
+    )
+    runs.succeeded("brought")
+    with served(runs, "brought") as address:
         has_read_curves(address)
 
 

@@ -1,4 +1,4 @@
-"""Curves of a run that is over: TensorBoard once more, in a pod of its own that reads the run's claim, for as long as somebody looks.
+"""Curves of a run that is over: TensorBoard once more, in a pod of its own that reads the run's claim or bucket, for as long as somebody looks.
 
 The container is the one that stood beside the trainer, as the Job of the last attempt has it. The pod belongs to the run and goes with
 it; it ends by itself after `VIEW_SECONDS`, whatever becomes of the machine that asked for it.
@@ -14,10 +14,17 @@ from typing import Any
 
 from lightcompute.api import TrainingRun, labels
 from lightcompute.backend import PermanentFault, TemporaryFault
+from lightcompute.core.keeping import outlives_attempts
 from lightcompute.kube.client import Document
 from lightcompute.kube.faults import NotFound
 from lightcompute.kube.manifests.marks import name_of
 from lightcompute.kube.manifests.pod import TENSORBOARD, TENSORBOARD_PORT
+from lightcompute.kube.manifests.storage import (
+    bucket_of,
+    output_folder,
+    storage_mounts,
+    storage_variables,
+)
 from lightcompute.kube.observed import TRAINER, SeenPod, kept_pod
 from lightcompute.kube.paths import JOBS, PODS
 from lightcompute.kube.remote import Remote
@@ -60,14 +67,19 @@ def viewer_pod(job: Document, run: TrainingRun) -> Document:
     sidecar = next((each for each in beside if each.get("name") == TENSORBOARD), None)
     if sidecar is None:
         raise refusal(run, f"no container {TENSORBOARD} in its last attempt", "one")
-    mounted = {mount["name"] for mount in sidecar.get("volumeMounts") or ()}
-    volumes = [each for each in template.get("volumes") or () if each["name"] in mounted]
-    if not any("persistentVolumeClaim" in each for each in volumes):
+    if not outlives_attempts(run):
         raise refusal(
             run,
             "a run that is over, whose storage was its node's own and went with its pod",
-            "spec.storage.persistentVolumeClaim, which keeps them",
+            "spec.storage.persistentVolumeClaim or spec.storage.s3, which keep them",
         )
+    bringing = _bringing(sidecar, run)
+    mounted = {
+        mount["name"]
+        for container in (sidecar, *bringing)
+        for mount in container.get("volumeMounts") or ()
+    }
+    volumes = [each for each in template.get("volumes") or () if each["name"] in mounted]
     container = {key: value for key, value in sidecar.items() if key != "restartPolicy"}
     probe = {"tcpSocket": {"port": TENSORBOARD_PORT}, "periodSeconds": 1, "failureThreshold": 60}
     return {
@@ -93,10 +105,33 @@ def viewer_pod(job: Document, run: TrainingRun) -> Document:
             "restartPolicy": "Never",
             "activeDeadlineSeconds": VIEW_SECONDS,
             "terminationGracePeriodSeconds": 1,
+            **({"initContainers": bringing} if bringing else {}),
             "containers": [container | {"readinessProbe": probe}],
             "volumes": volumes,
         },
     }
+
+
+def _bringing(sidecar: Document, run: TrainingRun) -> list[Document]:
+    """What brings the curves to the pod before they are served, where they are in a bucket."""
+    bucket = bucket_of(run)
+    if bucket is None:
+        return []
+    told = bucket.model_dump_json(by_alias=True, exclude_none=True)
+    key = [{"name": name, "value": text} for name, text in storage_variables(run).items()]
+    tmp = [mount for mount in sidecar["volumeMounts"] if mount["name"] == "tmp"]
+    kept = ("image", "imagePullPolicy", "resources", "securityContext")
+    return [
+        {
+            **{key: sidecar[key] for key in kept if key in sidecar},
+            "name": "documents",
+            "command": ["python", "-m", "lightgpt", "documents"],
+            "args": [output_folder(run), "--s3", told],
+            "env": [*sidecar.get("env", ()), *key],
+            "terminationMessagePolicy": "FallbackToLogsOnError",
+            "volumeMounts": [*storage_mounts(run), *tmp],
+        }
+    ]
 
 
 def refusal(run: TrainingRun, found: str, expected: str, action: str = "") -> ClusterRefusal:
@@ -113,10 +148,18 @@ async def _newest_job(remote: Remote, run: TrainingRun) -> Document:
     try:
         return await remote.client.get(path)
     except NotFound as fault:
-        claim = run.spec.storage.persistent_volume_claim
-        kept = "" if claim is None else f"The events are on the claim {claim.claim_name}."
+        kept = _where_they_are(run)
         found = f"a run that is over, whose Job of attempt {newest} is gone"
         raise refusal(run, found, "the Job, which says how TensorBoard is run", kept) from fault
+
+
+def _where_they_are(run: TrainingRun) -> str:
+    claim, bucket = run.spec.storage.persistent_volume_claim, bucket_of(run)
+    if claim is not None:
+        return f"The events are on the claim {claim.claim_name}."
+    if bucket is not None:
+        return f"The events are in the bucket {bucket.bucket}, below {bucket.prefix}/tensorboard."
+    return ""
 
 
 async def _ready(remote: Remote, run: TrainingRun, path: str) -> SeenPod:

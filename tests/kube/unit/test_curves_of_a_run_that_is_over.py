@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,10 +10,12 @@ import pytest
 from lightcompute.kube.remote_curves import VIEW_SECONDS, viewer_pod
 from lightcompute.kube.remote_faults import ClusterRefusal
 from lightcompute.testing.builders import RunBuilder, a_run
+from runcontract import environment
 from support.pod_security import violations
 from support.rendered_runs import in_cluster, rendered, sidecar_of
 
 Document = dict[str, Any]
+BUCKET: Document = {"s3": {"bucket": "training", "secretName": "key"}}
 CLAIM: Document = {"persistentVolumeClaim": {"claimName": "shared"}}
 
 
@@ -39,6 +42,24 @@ def test_it_reads_the_claim_and_cannot_write_it() -> None:
     mounts = {each["name"]: each for each in spec["containers"][0]["volumeMounts"]}
     assert mounts["runs"]["readOnly"]
     assert {each["name"] for each in spec["volumes"]} == set(mounts)
+
+
+def test_of_a_run_in_a_bucket_they_are_brought_first_and_the_server_has_no_key() -> None:
+    run = in_cluster(a_run().with_spec(storage=BUCKET))
+    pod = viewer_of(run)
+    spec = pod["spec"]
+    (bringing,) = spec["initContainers"]
+    folder = f"/runs/baseline-{run.build().metadata.uid[:8]}"
+    assert bringing["command"] == ["python", "-m", "lightgpt", "documents"]
+    assert bringing["args"][:2] == [folder, "--s3"]
+    assert json.loads(bringing["args"][2])["prefix"] == folder.removeprefix("/runs/")
+    assert {each["name"] for each in bringing["volumeMounts"]} == {"runs", "s3-key", "tmp"}
+    assert environment.S3_CREDENTIALS in {each["name"] for each in bringing["env"]}
+    (server,) = spec["containers"]
+    assert server["args"][1] == f"{folder}/tensorboard"
+    assert {each["name"] for each in server["volumeMounts"]} == {"runs", "tmp"}
+    assert {each["name"] for each in spec["volumes"]} == {"runs", "s3-key", "tmp"}
+    assert violations(pod) == ()
 
 
 def test_it_takes_no_device_and_any_node() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lightgpt.vault.objects import Objects
+from runcontract.environment import S3_CREDENTIALS
 from runcontract.faults import CheckpointFault, StorageFault
 from support.checkpoints import IDENTITY, is_state_of, save, store_at
 from support.corruption import emptied, flipped, longer, missing, truncated, zeroed
@@ -167,6 +171,31 @@ def test_the_documents_of_a_run_go_with_its_checkpoints(place: Place) -> None:
         assert (second.parent / "tensorboard" / "events.1").read_bytes() == b"curve"
         assert (second.parent / "results.json").exists()
         assert not (second.parent / ".partial.tmp").exists()
+
+
+def test_whoever_looks_at_a_run_is_brought_its_documents_and_no_checkpoint(place: Place) -> None:
+    writing = place.machine()
+    curves = writing.parent / "tensorboard" / "events"
+    curves.parent.mkdir(parents=True)
+    curves.write_text("curves", "utf-8")
+    with store_at(writing, objects=place.objects()) as store:
+        save(store, 10)
+    looking = place.machine().parent
+    command = (sys.executable, "-m", "lightgpt", "documents", str(looking))
+    for key, code, told in (
+        (None, 0, "The documents below"),
+        ("wrong", 16, "SignatureDoesNotMatch"),
+    ):
+        if key is not None:
+            place.server.key_files(place.credentials, key=key)
+        done = subprocess.run(
+            [*command, "--s3", json.dumps(place.bucket.document())],
+            env={S3_CREDENTIALS: str(place.credentials)}, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert told in done.stdout + done.stderr
+    assert (looking / "tensorboard" / "events").read_text("utf-8") == "curves"
+    assert not (looking / "checkpoints").exists() or not list((looking / "checkpoints").iterdir())
 
 
 def test_a_name_that_leads_out_of_the_folder_is_not_written(place: Place) -> None:

@@ -20,6 +20,7 @@ _COMMANDS = {
     "data": ("lightgpt.cli.data", "Prepare and inspect data."),
     "tokenizer": ("lightgpt.cli.tokenizer", "Train and inspect tokenizers."),
     "checkpoint": ("lightgpt.cli.checkpoint", "Verify, prune and copy checkpoints."),
+    "documents": ("lightgpt.cli.documents", "Bring a run's curves and results from its bucket."),
     "tend": ("lightgpt.cli.tend", "Verify, prune or delete the checkpoints of a run at rest."),
 }
 

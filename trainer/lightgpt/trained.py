@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lightgpt.checkpoint.faults import BrokenFile
 from lightgpt.checkpoint.reading import LoadedCheckpoint, load_checkpoint, newest_whole
-from lightgpt.checkpoint.tensor_file import BrokenFile
 from lightgpt.model.gpt import GPT
 from lightgpt.tokenizer.files import load_tokenizer
 from lightgpt.tokenizer.protocol import TextTokenizer

@@ -11,16 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightgpt.checkpoint.faults import CheckpointWarning, megabytes, storage_fault
-from lightgpt.checkpoint.filesystem import FileSystem
+from lightgpt.checkpoint.faults import BrokenFile, CheckpointWarning, megabytes, storage_fault
+from lightgpt.checkpoint.filesystem import FileSystem, remove_tree
 from lightgpt.checkpoint.identity import CheckpointIdentity
 from lightgpt.checkpoint.places import committed_steps, tombstone_path
 from lightgpt.checkpoint.pruning import prune
 from lightgpt.checkpoint.report import Severity, VerificationReport
 from lightgpt.checkpoint.report import Verdict as Judgement
-from lightgpt.checkpoint.tensor_file import BrokenFile
 from lightgpt.checkpoint.verify import verify_checkpoint
-from lightgpt.checkpoint.writing import remove_tree
 from lightgpt.vault.vault import Vault
 from runcontract import folder as layout
 from runcontract.manifest import checkpoint_name

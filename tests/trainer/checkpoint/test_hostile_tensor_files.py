@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 from torch import Tensor
 
+from lightgpt.checkpoint.faults import BrokenFile
 from lightgpt.checkpoint.scan import scan_file
-from lightgpt.checkpoint.tensor_file import BrokenFile, TensorEntry
+from lightgpt.checkpoint.tensor_file import TensorEntry
 from lightgpt.checkpoint.values import TensorValues, ValueScan
 
 TENSOR: dict[str, Any] = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}

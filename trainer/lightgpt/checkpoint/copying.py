@@ -15,11 +15,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from lightgpt.checkpoint.faults import TooLittleSpace, megabytes, storage_fault
-from lightgpt.checkpoint.filesystem import FileSystem
-from lightgpt.checkpoint.reading import check_files, opened, read_manifest
-from lightgpt.checkpoint.tensor_file import BrokenFile
-from lightgpt.checkpoint.writing import remove_tree
+from lightgpt.checkpoint.faults import BrokenFile, TooLittleSpace, megabytes, storage_fault
+from lightgpt.checkpoint.filesystem import FileSystem, remove_tree
+from lightgpt.checkpoint.whole import check_files, opened, read_manifest
 from runcontract.base import ReportModel
 from runcontract.faults import CheckpointFault, Fault, StorageFault
 from runcontract.manifest import MANIFEST, Manifest, ManifestFile, checkpoint_name

@@ -29,6 +29,10 @@ class TooLittleSpace(OSError):
         )
 
 
+class BrokenFile(ValueError):
+    """A file is not what it should be; the text says what is wrong, without the file's name."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckpointWarning:
     """Something that training goes on in spite of; `reason` is a CamelCase word for a `Warned` report."""

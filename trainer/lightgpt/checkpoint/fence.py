@@ -14,11 +14,10 @@ import weakref
 from contextlib import suppress
 from pathlib import Path
 
-from lightgpt.checkpoint.faults import fenced_off
+from lightgpt.checkpoint.faults import BrokenFile, fenced_off
 from lightgpt.checkpoint.filesystem import FileSystem
 from lightgpt.checkpoint.places import committed_steps, lock_path, locks
-from lightgpt.checkpoint.reading import read_manifest
-from lightgpt.checkpoint.tensor_file import BrokenFile
+from lightgpt.checkpoint.whole import read_manifest
 from runcontract.faults import CheckpointFault, Fault
 from runcontract.manifest import checkpoint_name
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _CANNOT_SYNC_FOLDERS = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
@@ -63,3 +64,15 @@ class FileSystem:
         """Space that this user may still fill on the device of `path`."""
         state = os.statvfs(path)
         return state.f_bavail * state.f_frsize
+
+
+def remove_tree(path: Path, files: FileSystem) -> None:
+    """Removes a folder of files; what is gone already does not matter, for two may clean up at once."""
+    with suppress(FileNotFoundError):
+        for entry in sorted(path.iterdir()):
+            if entry.is_dir() and not entry.is_symlink():
+                remove_tree(entry, files)
+                continue
+            with suppress(FileNotFoundError):
+                files.remove_file(entry)
+        files.remove_folder(path)

@@ -7,10 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from lightgpt.checkpoint.faults import megabytes, storage_fault
+from lightgpt.checkpoint.faults import BrokenFile, megabytes, storage_fault
 from lightgpt.checkpoint.places import committed_steps, leftovers, pin_path, quarantined
-from lightgpt.checkpoint.reading import read_manifest
-from lightgpt.checkpoint.tensor_file import BrokenFile
+from lightgpt.checkpoint.whole import read_manifest
 from runcontract.base import ReportModel
 from runcontract.losses import Loss
 from runcontract.manifest import Manifest, checkpoint_name

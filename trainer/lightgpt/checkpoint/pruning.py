@@ -14,13 +14,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from lightgpt.checkpoint.faults import CheckpointWarning, megabytes, storage_fault
+from lightgpt.checkpoint.faults import BrokenFile, CheckpointWarning, megabytes, storage_fault
 from lightgpt.checkpoint.fence import Fence, highest_attempt
 from lightgpt.checkpoint.filesystem import FileSystem
 from lightgpt.checkpoint.places import committed_steps, leftovers, pin_path
-from lightgpt.checkpoint.reading import read_manifest, read_state
+from lightgpt.checkpoint.reading import read_state
 from lightgpt.checkpoint.shelf import Shelf
-from lightgpt.checkpoint.tensor_file import BrokenFile
+from lightgpt.checkpoint.whole import read_manifest
 from runcontract.base import ReportModel
 from runcontract.faults import CheckpointFault, Fault
 from runcontract.losses import Loss

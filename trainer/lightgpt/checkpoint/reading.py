@@ -9,10 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,21 +17,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightgpt.checkpoint.faults import BrokenFile
 from lightgpt.checkpoint.places import committed_steps
 from lightgpt.checkpoint.snapshot import views
-from lightgpt.checkpoint.tensor_file import TORCH_DTYPES, BrokenFile, read_header
+from lightgpt.checkpoint.tensor_file import TORCH_DTYPES, read_header
+from lightgpt.checkpoint.whole import CHUNK_BYTES, compare, opened_as_expected, read_manifest
 from runcontract.manifest import (
-    MANIFEST,
-    MAX_MANIFEST_BYTES,
     STATE_FILE,
     Manifest,
     ManifestFile,
     checkpoint_name,
-    parse_manifest,
-    step_of,
 )
 
-_CHUNK_BYTES = 8 << 20
 _SUFFIX = ".safetensors"
 
 
@@ -47,38 +41,6 @@ class LoadedCheckpoint:
     digest: str
     tensors: Mapping[str, Mapping[str, Tensor]]
     state: Mapping[str, Any]
-
-
-def read_manifest(path: Path) -> tuple[Manifest, str]:
-    """The manifest of the checkpoint at `path` and the hash of its bytes; raises `BrokenFile`, OSError."""
-    with opened(path / MANIFEST) as (file, size_bytes):
-        raw = file.read(min(size_bytes, MAX_MANIFEST_BYTES) + 1) or b""
-    try:
-        manifest = parse_manifest(raw)
-    except ValueError as error:
-        raise BrokenFile(f"{MANIFEST}: {error}") from error
-    step = step_of(path.name)
-    if step is not None and step != manifest.step:
-        raise BrokenFile(f"{MANIFEST} is of step {manifest.step}, the folder of step {step}")
-    return manifest, hashlib.sha256(raw).hexdigest()
-
-
-def check_files(path: Path, manifest: Manifest) -> None:
-    """Reads every file of the checkpoint at `path`; raises `BrokenFile` for the first that is not as its manifest says."""
-    for expected in manifest.files:
-        check_file(path, expected)
-
-
-def check_file(path: Path, expected: ManifestFile) -> None:
-    """Reads one file of the checkpoint at `path`; raises `BrokenFile` when it is not as its manifest says."""
-    chunk = memoryview(bytearray(_CHUNK_BYTES))
-    digest = hashlib.sha256()
-    with _opened_as_expected(path, expected) as file:
-        # What was just written would be read from memory, whatever the device made of it.
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        while count := file.readinto(chunk):
-            digest.update(chunk[:count])
-    _compare(expected, digest.hexdigest())
 
 
 def read_state(path: Path, expected: ManifestFile) -> dict[str, Any]:
@@ -112,51 +74,17 @@ def newest_whole(folder: Path) -> LoadedCheckpoint | None:
     return None
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[tuple[io.FileIO, int]]:
-    """The regular file at `path`, unbuffered, and its size; raises `BrokenFile` when there is none."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise BrokenFile(f"{path.name} is missing") from error
-    except OSError as error:
-        if path.is_symlink():
-            raise BrokenFile(f"{path.name} is a symbolic link") from error
-        raise
-    state = os.fstat(descriptor)
-    if not stat.S_ISREG(state.st_mode):
-        os.close(descriptor)
-        raise BrokenFile(f"{path.name} is not a regular file")
-    with io.FileIO(descriptor) as file:
-        yield file, state.st_size
-
-
-@contextmanager
-def _opened_as_expected(path: Path, expected: ManifestFile) -> Iterator[io.FileIO]:
-    with opened(path / expected.name) as (file, size_bytes):
-        if size_bytes != expected.size_bytes:
-            raise BrokenFile(
-                f"{expected.name} has {size_bytes} bytes, its manifest says {expected.size_bytes}"
-            )
-        yield file
-
-
 def _read(path: Path, expected: ManifestFile) -> Tensor:
     """The file's bytes, hashed as they come in and found as expected."""
     data = torch.empty(expected.size_bytes, dtype=torch.uint8)
     rest = data.numpy().data
     digest = hashlib.sha256()
-    with _opened_as_expected(path, expected) as file:
-        while rest and (count := file.readinto(rest[:_CHUNK_BYTES])):
+    with opened_as_expected(path, expected) as file:
+        while rest and (count := file.readinto(rest[:CHUNK_BYTES])):
             digest.update(rest[:count])
             rest = rest[count:]
-    _compare(expected, digest.hexdigest() if not rest else "")
+    compare(expected, digest.hexdigest() if not rest else "")
     return data
-
-
-def _compare(expected: ManifestFile, sha256: str) -> None:
-    if sha256 != expected.sha256:
-        raise BrokenFile(f"{expected.name} does not match its hash: it was altered or damaged")
 
 
 def _state(data: Tensor) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lightgpt.checkpoint.reading import opened
-from lightgpt.checkpoint.tensor_file import BrokenFile, TensorEntry, TensorHeader, read_header
+from lightgpt.checkpoint.faults import BrokenFile
+from lightgpt.checkpoint.tensor_file import TensorEntry, TensorHeader, read_header
 from lightgpt.checkpoint.values import TensorValues, ValueScan
+from lightgpt.checkpoint.whole import opened
 
 _PIECE_BYTES = 8 << 20
 _PIECES = 3

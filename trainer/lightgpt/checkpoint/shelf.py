@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from lightgpt.checkpoint.faults import CheckpointWarning
-from lightgpt.checkpoint.filesystem import FileSystem
+from lightgpt.checkpoint.faults import BrokenFile, CheckpointWarning
+from lightgpt.checkpoint.filesystem import FileSystem, remove_tree
 from lightgpt.checkpoint.places import (
     committed_steps,
     leftovers,
@@ -19,9 +19,7 @@ from lightgpt.checkpoint.places import (
     quarantine_path,
     tombstone_path,
 )
-from lightgpt.checkpoint.reading import check_files, read_manifest
-from lightgpt.checkpoint.tensor_file import BrokenFile
-from lightgpt.checkpoint.writing import remove_tree
+from lightgpt.checkpoint.whole import check_files, read_manifest
 from runcontract.losses import Loss
 from runcontract.manifest import Manifest, checkpoint_name
 from runcontract.order import Checkpoints

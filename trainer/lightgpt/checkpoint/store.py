@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Self
 
 from torch import Tensor
 
-from lightgpt.checkpoint.faults import CheckpointWarning, storage_fault
+from lightgpt.checkpoint.faults import BrokenFile, CheckpointWarning, storage_fault
 from lightgpt.checkpoint.fence import Fence
 from lightgpt.checkpoint.filesystem import FileSystem
 from lightgpt.checkpoint.identity import CheckpointIdentity, differences
 from lightgpt.checkpoint.places import committed_steps, quarantined
-from lightgpt.checkpoint.reading import LoadedCheckpoint, load_checkpoint, read_manifest
+from lightgpt.checkpoint.reading import LoadedCheckpoint, load_checkpoint
 from lightgpt.checkpoint.shelf import Shelf
 from lightgpt.checkpoint.snapshot import Snapshot, SnapshotBuffers, state_bytes
-from lightgpt.checkpoint.tensor_file import BrokenFile
+from lightgpt.checkpoint.whole import read_manifest
 from lightgpt.checkpoint.writing import SaveJob, write_checkpoint
 from lightgpt.vault.vault import Vault
 from runcontract.faults import CheckpointFault, Fault

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lightgpt.checkpoint.faults import BrokenFile
 from lightgpt.checkpoint.places import committed_steps
-from lightgpt.checkpoint.reading import opened
-from lightgpt.checkpoint.tensor_file import BrokenFile
+from lightgpt.checkpoint.whole import opened
 from runcontract import folder as run_folder
 from runcontract.faults import CheckpointFault, Fault
 from runcontract.manifest import MANIFEST, checkpoint_name

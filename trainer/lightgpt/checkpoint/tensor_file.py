@@ -17,6 +17,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from lightgpt.checkpoint.faults import BrokenFile
+
 MAX_HEADER_BYTES = 32 << 20
 """Room for a hundred thousand tensors; more is a header that wants to fill the memory."""
 _MAX_DIMENSIONS = 32
@@ -39,10 +41,6 @@ class Readable(Protocol):
 
     def read(self, size: int, /) -> bytes | None:
         """At most `size` bytes."""
-
-
-class BrokenFile(ValueError):
-    """A file is not what it should be; the text says what is wrong, without the file's name."""
 
 
 @dataclass(frozen=True, kw_only=True)

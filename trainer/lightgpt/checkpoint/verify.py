@@ -19,9 +19,10 @@ from lightgpt.checkpoint.expectations import (
     expected_shapes,
     shapes_of,
 )
+from lightgpt.checkpoint.faults import BrokenFile
 from lightgpt.checkpoint.findings import tensor_report, value_findings
 from lightgpt.checkpoint.identity import training_differences
-from lightgpt.checkpoint.reading import check_file, read_manifest, read_state
+from lightgpt.checkpoint.reading import read_state
 from lightgpt.checkpoint.report import (
     Contents,
     Finding,
@@ -33,7 +34,7 @@ from lightgpt.checkpoint.report import (
 )
 from lightgpt.checkpoint.scan import ScannedFile, scan_file
 from lightgpt.checkpoint.subject import Subject, shards, subjects
-from lightgpt.checkpoint.tensor_file import BrokenFile
+from lightgpt.checkpoint.whole import check_file, read_manifest
 from runcontract.manifest import (
     MANIFEST,
     MODEL_FILE,

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from lightgpt.checkpoint.faults import TooLittleSpace
-from lightgpt.checkpoint.filesystem import FileSystem
+from lightgpt.checkpoint.filesystem import FileSystem, remove_tree
 from lightgpt.checkpoint.identity import CheckpointIdentity
 from lightgpt.checkpoint.places import temporary_path
 from lightgpt.checkpoint.snapshot import FilledFile
@@ -86,18 +86,6 @@ def write_checkpoint(
         with suppress(OSError):
             remove_tree(temporary, files)
         raise
-
-
-def remove_tree(path: Path, files: FileSystem) -> None:
-    """Removes a folder of files; what is gone already does not matter, for two may clean up at once."""
-    with suppress(FileNotFoundError):
-        for entry in sorted(path.iterdir()):
-            if entry.is_dir() and not entry.is_symlink():
-                remove_tree(entry, files)
-                continue
-            with suppress(FileNotFoundError):
-                files.remove_file(entry)
-        files.remove_folder(path)
 
 
 def _write_all(temporary: Path, job: SaveJob, files: FileSystem) -> Iterator[ManifestFile]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from lightgpt.checkpoint.tensor_file import BrokenFile
+from lightgpt.checkpoint.faults import BrokenFile
 from lightgpt.vault.places import (
     PREFIX,
     Listing,

@@ -7,10 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightgpt.checkpoint.filesystem import FileSystem
+from lightgpt.checkpoint.faults import BrokenFile
+from lightgpt.checkpoint.filesystem import FileSystem, remove_tree
 from lightgpt.checkpoint.places import temporary_path
-from lightgpt.checkpoint.tensor_file import BrokenFile
-from lightgpt.checkpoint.writing import remove_tree
 from lightgpt.vault.places import file_key
 from runcontract.manifest import MANIFEST, Manifest, ManifestFile, checkpoint_name
 

@@ -11,11 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightgpt.checkpoint.faults import BucketFault, CheckpointWarning, fenced_off
+from lightgpt.checkpoint.faults import BrokenFile, BucketFault, CheckpointWarning, fenced_off
 from lightgpt.checkpoint.filesystem import FileSystem
 from lightgpt.checkpoint.identity import CheckpointIdentity
-from lightgpt.checkpoint.reading import read_manifest
-from lightgpt.checkpoint.tensor_file import BrokenFile
+from lightgpt.checkpoint.whole import read_manifest
 from lightgpt.vault.catalog import Catalog, etags_of
 from lightgpt.vault.documents import Documents
 from lightgpt.vault.fetching import fetch

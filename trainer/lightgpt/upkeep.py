@@ -199,15 +199,7 @@ def _vault(
     return Vault(
         objects,
         subject.folder,
-        identity=CheckpointIdentity(
-            run_uid=subject.run_uid,
-            attempt=subject.attempt,
-            configuration_hash="",
-            tokenizer_sha256="",
-            data_sha256="",
-            model={},
-            parameters=0,
-        ),
+        identity=CheckpointIdentity.of_writer(run_uid=subject.run_uid, attempt=subject.attempt),
         settings=subject.settings,
         pins=subject.pins,
         warn=(warnings if warnings is not None else []).append,

@@ -11,12 +11,9 @@ async def storage_faults(
     run: TrainingRun, own: Site, atlas: Atlas
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """What is wrong with the spec everywhere, and what the run lacks in which cluster."""
-    if run.spec.storage.s3 is not None and run.spec.training is None:
-        told = (
-            "spec.storage.s3 is served by a trainer that takes an order, and spec.training is not given. "
-            "Give spec.storage.persistentVolumeClaim, or have the trainer keep its checkpoints there by itself."
-        )
-        return (told,), {}
+    wrong = faults_of_storage(run)
+    if wrong:
+        return wrong, {}
     if run.status.attempts and run.status.attempts[-1].is_live:
         return (), {}  # what runs found its claims
     if not len(atlas):
@@ -30,3 +27,15 @@ async def storage_faults(
         if faults:
             missing[worker.name] = " ".join(faults)
     return (), missing
+
+
+def faults_of_storage(run: TrainingRun) -> tuple[str, ...]:
+    """What is wrong with the run's storage wherever it is placed."""
+    if run.spec.storage.s3 is None or run.spec.training is not None or run.spec.trainer.command:
+        return ()
+    told = (
+        "spec.storage.s3 needs spec.trainer.command where spec.training is not given: an image's own entry point is not known here, "
+        "so nothing can be put before it that brings and keeps its checkpoints. Give spec.trainer.command, or "
+        "spec.storage.persistentVolumeClaim."
+    )
+    return (told,)

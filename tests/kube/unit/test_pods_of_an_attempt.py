@@ -1,10 +1,11 @@
 import pytest
 
 from lightcompute.kube.settings import OperatorSettings, PoolSettings
+from lightcompute.kube.storage_faults import faults_of_storage
 from lightcompute.testing.builders import a_run
 from runcontract import environment
 from runcontract.document import parse_document, parse_model
-from runcontract.order import Order
+from runcontract.order import Bucket, Order
 from support.rendered_runs import (
     SETTINGS,
     START,
@@ -289,3 +290,50 @@ def test_a_bucket_without_a_secret_is_used_as_the_machines_own_role() -> None:
     ).storage.s3
     assert told is not None
     assert told.prefix == f"baseline-{UID[:8]}"
+
+
+CARRY = ["python", "-m", "lightgpt", "carry"]
+
+
+def test_a_foreign_program_with_a_bucket_has_its_checkpoints_carried() -> None:
+    storage = {"s3": {**S3, "secretName": "key"}}
+    checkpoints = {"keepLatest": 2, "keepBest": False}
+    run = in_cluster(a_run().foreign()).with_spec(storage=storage, checkpoints=checkpoints)
+    run = run.with_spec(trainer={"image": "mine:1", "command": ["train", "$(A)"], "args": ["-v"]})
+    container = trainer_of(run)
+    *carry, bucket, latest, best, dashes, program, argument = container["command"]
+    assert carry == [*CARRY, "--s3"]
+    told = parse_model(Bucket, parse_document(bucket, where="--s3"))
+    assert told.document() == S3 | {"prefix": f"runs/baseline-{UID[:8]}"}
+    assert (latest, best, dashes) == ("--keep-latest=2", "--no-keep-best", "--")
+    assert (program, argument) == ("train", "$(A)")
+    assert container["args"] == ["-v"]
+    folder = variables(container)[environment.S3_CREDENTIALS]
+    assert named(container["volumeMounts"])["s3-key"]["mountPath"] == folder
+
+
+def test_a_command_of_the_users_own_that_takes_our_order_is_told_its_bucket_by_it() -> None:
+    run = with_trainer(command=["mine"]).with_spec(storage={"s3": S3})
+    assert trainer_of(run)["command"] == [*CARRY, "--", "mine"]
+    claim = {"persistentVolumeClaim": {"claimName": "runs"}}
+    assert trainer_of(run.with_spec(storage=claim))["command"] == ["mine"]
+    assert "carry" not in trainer_of(with_trainer().with_spec(storage={"s3": S3}))["command"]
+
+
+def test_there_is_one_carrier_a_pod_before_torchrun_and_it_knows_its_rank() -> None:
+    storage = {"s3": S3}
+    one = trainer_of(with_trainer(command=["mine"], numProcPerNode=4).with_spec(storage=storage))
+    assert one["command"][:5] == [*CARRY, "--"]
+    assert one["command"][5:8] == ["python", "-m", "torch.distributed.run"]
+    assert one["command"].count("carry") == 1
+    two = trainer_of(with_trainer(command=["mine"], numNodes=2).with_spec(storage=storage))
+    assert two["command"][4] == "--node-rank=$(JOB_COMPLETION_INDEX)"
+
+
+def test_a_bucket_for_an_image_that_starts_by_itself_is_refused_with_what_to_give() -> None:
+    foreign = a_run().foreign().with_spec(storage={"s3": S3})
+    [told] = faults_of_storage(foreign.with_spec(trainer={"image": "mine:1"}).build())
+    assert "Give spec.trainer.command" in told
+    trainer = {"image": "mine:1", "command": ["train"]}
+    assert faults_of_storage(foreign.with_spec(trainer=trainer).build()) == ()
+    assert faults_of_storage(a_run().with_spec(storage={"s3": S3}).build()) == ()

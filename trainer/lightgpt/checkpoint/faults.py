@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from runcontract.faults import CheckpointFault, Fault, StorageFault
+
+MOST_FAILED_SAVES = 3
+"""Saves in a row that may fail before the run ends: the work at stake is then this many checkpoint intervals."""
 
 _ACTIONS = {
     errno.ENOSPC: "Free some space or lower checkpoints.keepLatest, and start the run again: it goes on from its newest checkpoint.",
@@ -81,6 +85,18 @@ def fenced_off(folder: Path | str, *, attempt: int, newer: int) -> CheckpointFau
             found=f"attempt {newer} has begun to write here",
             expected=f"no attempt after this one, which is attempt {attempt}",
             action=f"Let attempt {newer} go on; to replace it, stop it and set LIGHTCOMPUTE_ATTEMPT to at least {newer}.",
+        )
+    )
+
+
+def only_broken(where: Path | str, names: Iterable[str]) -> CheckpointFault:
+    """The fault of a run that has saved, and nothing that it could go on from."""
+    return CheckpointFault(
+        Fault(
+            where=str(where),
+            found=f"only broken checkpoints: {', '.join(list(names)[:5])}",
+            expected="at least one whole checkpoint to go on from",
+            action="Restore one from a copy, or delete the broken ones to begin again from step 0.",
         )
     )
 

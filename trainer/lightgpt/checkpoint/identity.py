@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from runcontract.faults import Fault, shortened
 from runcontract.manifest import Manifest
@@ -29,6 +29,19 @@ class CheckpointIdentity:
     parameters: int
     training: Mapping[str, Any] = field(default_factory=dict)
     world_size: int = 1
+
+    @classmethod
+    def of_writer(cls, *, run_uid: str, attempt: int) -> Self:
+        """Whose right to write is meant and nothing else: for whoever makes no checkpoints but keeps them."""
+        return cls(
+            run_uid=run_uid,
+            attempt=attempt,
+            configuration_hash="",
+            tokenizer_sha256="",
+            data_sha256="",
+            model={},
+            parameters=0,
+        )
 
 
 def differences(manifest: Manifest, identity: CheckpointIdentity) -> tuple[Fault, ...]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from torch import Tensor
 
-from lightgpt.checkpoint.faults import BrokenFile, CheckpointWarning, storage_fault
+from lightgpt.checkpoint.faults import BrokenFile, CheckpointWarning, only_broken, storage_fault
 from lightgpt.checkpoint.fence import Fence
 from lightgpt.checkpoint.filesystem import FileSystem
 from lightgpt.checkpoint.identity import CheckpointIdentity, differences
@@ -28,6 +28,7 @@ from lightgpt.checkpoint.shelf import Shelf
 from lightgpt.checkpoint.snapshot import Snapshot, SnapshotBuffers, state_bytes
 from lightgpt.checkpoint.whole import read_manifest
 from lightgpt.checkpoint.writing import SaveJob, write_checkpoint
+from lightgpt.vault.publishing import publish_and_prune
 from lightgpt.vault.vault import Vault
 from runcontract.faults import CheckpointFault, Fault
 from runcontract.losses import Loss
@@ -201,14 +202,8 @@ class CheckpointStore:
         if self._vault is not None:
             broken += self._vault.quarantined()
         if broken:
-            raise CheckpointFault(
-                Fault(
-                    where=str(self._folder) if self._vault is None else self._vault.where,
-                    found=f"only broken checkpoints: {', '.join(broken[:5])}",
-                    expected="at least one whole checkpoint to go on from",
-                    action="Restore one from a copy, or delete the broken ones to begin again from step 0.",
-                )
-            )
+            where = self._folder if self._vault is None else self._vault.where
+            raise only_broken(where, broken)
         return None
 
     def inventory(self) -> tuple[KeptCheckpoint, ...]:
@@ -265,17 +260,7 @@ class CheckpointStore:
     def _bring_newest(self, vault: Vault) -> None:
         """Has the folder hold the newest checkpoint of the bucket that is whole."""
         try:
-            for step in vault.steps():
-                name = checkpoint_name(step)
-                try:
-                    manifest = vault.manifest(step)
-                    self._refuse_another_configuration(f"{vault.where}/{name}", manifest)
-                    if not (self._folder / name).exists():
-                        vault.fetch(step, self._folder, self._files)
-                except BrokenFile as error:
-                    vault.quarantine(step, str(error))
-                else:
-                    return
+            vault.bring_newest(self._folder, self._files, accept=self._refuse_another_configuration)
         except OSError as error:
             raise storage_fault(self._folder, error) from error
 
@@ -344,17 +329,10 @@ class CheckpointStore:
         )
 
     def _publish(self, vault: Vault, path: Path) -> tuple[str, ...]:
-        try:
-            vault.publish(path)
-        except BrokenFile as error:
-            raise OSError(errno.EIO, f"it changed while it was read: {error}", str(path)) from error
-        vault.resumed_from = None
-        try:
-            return vault.prune()
-        except OSError as error:
-            found = f"cannot delete old checkpoints: {error.filename}: {error.strerror}"
-            self._warnings.append(CheckpointWarning(reason="CheckpointBucketFault", message=found))
+        kept = publish_and_prune(vault, path, self._warnings.append)
+        if kept is None:
             return tuple(checkpoint_name(step) for step in reversed(committed_steps(self._folder)))
+        return kept
 
     def _write_and_verify(self, job: SaveJob) -> tuple[Manifest, str]:
         self._fence.check()

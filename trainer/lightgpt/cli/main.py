@@ -13,6 +13,7 @@ from lightgpt.cli.failing import report_failure
 
 _COMMANDS = {
     "train": ("lightgpt.cli.train", "Train a model, or go on training it, as an order says."),
+    "carry": ("lightgpt.cli.carry", "Run another trainer with its checkpoints kept in a bucket."),
     "evaluate": ("lightgpt.cli.evaluate", "Score a part of the text with a trained model."),
     "generate": ("lightgpt.cli.generate", "Write text with a trained model."),
     "tensorboard": ("lightgpt.cli.tensorboard", "Serve a run's curves to browsers."),
@@ -57,7 +58,8 @@ def lightgpt(debug: bool) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and leaves with the exit code of what happened."""
     given = sys.argv[1:] if arguments is None else arguments
-    _let_waiting_threads_sleep()
+    if given[:1] != ["carry"]:  # whose program has an environment of its own
+        _let_waiting_threads_sleep()
     if arguments is None and given[:1] == ["train"]:
         _fix_hash_seed()
     try:

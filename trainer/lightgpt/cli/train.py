@@ -8,13 +8,10 @@ from pathlib import Path
 
 import click
 
-from lightgpt.cli.failing import one_line
+from lightgpt.cli.attempts import as_attempt
 from lightgpt.order_file import read_training_file
-from lightgpt.train.results import tell_early_end
-from lightgpt.train.stopping import StopRequestedError, StopSignals
-from runcontract.environment import AttemptEnvironment, read_attempt_environment
-from runcontract.exit_codes import ExitCode
-from runcontract.faults import ContractFault
+from lightgpt.train.stopping import StopSignals
+from runcontract.environment import AttemptEnvironment
 
 
 @click.command()
@@ -43,23 +40,11 @@ def train(order: Path, out: Path, assignments: tuple[str, ...], data_root: Path 
     ORDER is a TrainingRun or an order. Progress goes to standard output as JSON lines and to standard error for people. SIGTERM
     and Ctrl-C save and leave with exit code 13; the same command then goes on.
     """
-    signals = StopSignals()
-    signals.listen()
-    environment = AttemptEnvironment()
-    try:
-        environment = read_attempt_environment(os.environ)
-        return _trained(order, out, assignments, data_root, environment, signals)
-    except ContractFault as fault:
-        tell_early_end(environment, fault.exit_code, str(fault))
-        raise
-    except StopRequestedError as stop:
-        message = f"{stop} came before the first step; nothing was lost"
-        tell_early_end(environment, ExitCode.PREEMPTED, message)
-        click.echo(f"lightgpt: {message}", err=True)
-        return ExitCode.PREEMPTED
-    except Exception as error:
-        tell_early_end(environment, ExitCode.INTERNAL_ERROR, one_line(error))
-        raise
+    return as_attempt(
+        lambda environment, signals: _trained(
+            order, out, assignments, data_root, environment, signals
+        )
+    )
 
 
 def _trained(

@@ -31,7 +31,7 @@ def write_results(folder: Path, results: Results) -> None:
 
 def tell_end(environment: AttemptEnvironment, results: Results) -> None:
     """Leaves the results as the supervisor's short message."""
-    _write(
+    leave_message(
         environment,
         TerminationMessage(
             exit_code=results.exit_code,
@@ -48,7 +48,7 @@ def tell_end(environment: AttemptEnvironment, results: Results) -> None:
 def tell_early_end(environment: AttemptEnvironment, exit_code: ExitCode, message: str) -> None:
     """Tells the supervisor of an attempt that ended before its loop: nothing else of it remains."""
     reason = REASONS[exit_code]
-    _write(
+    leave_message(
         environment,
         TerminationMessage(exit_code=exit_code, reason=reason, message=message[:1024]),
     )
@@ -64,10 +64,11 @@ def tell_early_end(environment: AttemptEnvironment, exit_code: ExitCode, message
     )
 
 
-def _write(environment: AttemptEnvironment, message: TerminationMessage) -> None:
+def leave_message(environment: AttemptEnvironment, message: TerminationMessage) -> None:
+    """Puts the message where the supervisor looks for it; where that cannot be written the exit code still tells."""
     if environment.termination_log is None:
         return
     try:
         Path(environment.termination_log).write_text(message.text(), encoding="utf-8")
     except OSError:
-        return  # the exit code still tells
+        return

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
+from lightgpt.checkpoint.faults import MOST_FAILED_SAVES
 from lightgpt.checkpoint.snapshot import Snapshot
 from lightgpt.checkpoint.store import CheckpointStore, SavedCheckpoint
 from lightgpt.train.interval import SaveInterval
@@ -19,9 +20,6 @@ from lightgpt.train.state import LoopState
 from runcontract.faults import StorageFault
 from runcontract.losses import Loss
 from runcontract.progress import Saved, Warned
-
-MOST_FAILED_SAVES = 3
-"""Saves in a row that may fail before the run ends: the work at stake is then this many checkpoint intervals."""
 
 _FIRST_SAVE_S = 3.0
 _BYTES_PER_SECOND = 50e6

@@ -39,6 +39,11 @@ class StopSignals:
         """Whether a signal has come."""
         return self._received is not None
 
+    @property
+    def received(self) -> signal.Signals | None:
+        """The newest signal that has come."""
+        return self._received
+
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         first = self._received is None
         self._received = signal.Signals(number)

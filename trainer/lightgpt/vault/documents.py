@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,11 +49,13 @@ class Documents:
             key = path.relative_to(self._folder).as_posix()
             if not _is_document(key):
                 continue
-            state = path.stat()
-            touched = (state.st_size, state.st_mtime_ns)
-            if self._sent.get(key) != touched:
-                self._objects.put_file(key, path)
-                self._sent[key] = touched
+            # What another program removes meanwhile was no document.
+            with suppress(FileNotFoundError):
+                state = path.stat()
+                touched = (state.st_size, state.st_mtime_ns)
+                if self._sent.get(key) != touched:
+                    self._objects.put_file(key, path)
+                    self._sent[key] = touched
 
     def _files(self, folder: Path) -> Iterator[Path]:
         for entry in folder.iterdir():

@@ -93,6 +93,33 @@ class Vault:
             files=files,
         )
 
+    def bring_newest(
+        self,
+        checkpoints: Path,
+        files: FileSystem,
+        *,
+        accept: Callable[[str, Manifest], None] = lambda _where, _manifest: None,
+    ) -> int | None:
+        """Has the folder `checkpoints` hold the newest checkpoint that is whole, and returns its step; None when there is none.
+
+        Broken ones are set aside. `accept` raises where one is not to be taken, and is told where that is. Raises OSError too.
+        """
+        for step in self.steps():
+            name = checkpoint_name(step)
+            try:
+                accept(f"{self.where}/{name}", self.manifest(step))
+                if not (checkpoints / name).exists():
+                    self.fetch(step, checkpoints, files)
+            except BrokenFile as error:
+                self.quarantine(step, str(error))
+            else:
+                return step
+        return None
+
+    def has_begun(self) -> bool:
+        """Whether this attempt has claimed the bucket already, by whichever of its processes."""
+        return self._identity.attempt in self._catalog.listing().locks
+
     def quarantine(self, step: int, found: str) -> None:
         """Sets the broken checkpoint at `step` aside: its files stay, its manifest gets another name."""
         listing = self._unfenced()

@@ -6,13 +6,14 @@ from lightcompute.api.training_run import TrainingRun
 from lightcompute.core.decision import StartAttempt
 from lightcompute.kube.client import Document
 from lightcompute.kube.manifests.marks import name_of
-from lightcompute.kube.manifests.storage import storage_variables
+from lightcompute.kube.manifests.storage import bucket_of, storage_variables
 from runcontract import environment
 
 MASTER_PORT = 29500
 REQUESTS_FOLDER = "/var/run/lightcompute-requests"
 DEFAULT_SEED = "1337"
 _TORCHRUN = ("python", "-m", "torch.distributed.run")
+_CARRY = ("python", "-m", "lightgpt", "carry")
 
 
 def uses_torchrun(run: TrainingRun) -> bool:
@@ -28,8 +29,13 @@ def command(run: TrainingRun, start: StartAttempt, folder: str, *, order: str) -
     program = (
         ("python", "-m", "lightgpt", "train", order, "--out", folder) if ours else trainer.command
     )
-    if not program or not uses_torchrun(run):
-        return program
+    if program and uses_torchrun(run):
+        program = _torchrun(run, start, program)
+    return program if ours else _carried(run, program)
+
+
+def _torchrun(run: TrainingRun, start: StartAttempt, program: tuple[str, ...]) -> tuple[str, ...]:
+    trainer = run.spec.trainer
     nodes: tuple[str, ...] = ("--standalone",)
     if trainer.num_nodes > 1:
         nodes = (
@@ -46,6 +52,24 @@ def command(run: TrainingRun, start: StartAttempt, folder: str, *, order: str) -
         "--no-python",
         *program,
     )
+
+
+def _carried(run: TrainingRun, program: tuple[str, ...]) -> tuple[str, ...]:
+    """A program that is not ours with what keeps its checkpoints in the run's bucket before it: once a pod, whatever it starts itself."""
+    bucket, settings = bucket_of(run), run.spec.checkpoints
+    if not program or bucket is None:
+        return program
+    told: tuple[str, ...] = ()
+    if run.spec.training is None:  # else the order says it
+        told = (
+            "--s3",
+            bucket.model_dump_json(by_alias=True, exclude_none=True),
+            f"--keep-latest={settings.keep_latest}",
+            "--keep-best" if settings.keep_best else "--no-keep-best",
+        )
+    if run.spec.trainer.num_nodes > 1:
+        told = (*told, "--node-rank=$(JOB_COMPLETION_INDEX)")
+    return (*_CARRY, *told, "--", *program)
 
 
 def arguments(run: TrainingRun) -> tuple[str, ...]:

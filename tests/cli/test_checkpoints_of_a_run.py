@@ -111,6 +111,27 @@ def test_pins_in_the_folder_of_requests_hold_for_a_prune_by_hand_too(holding: Lo
     assert listed(holding)[15]["pinned"]
 
 
+def test_a_trainer_without_manifests_is_pruned_by_the_names_of_its_checkpoints(
+    local_run: Make,
+) -> None:
+    script = 'for n in 1 2 3 4; do mkdir "$LIGHTCOMPUTE_OUTPUT/ckpt-$n"; done'
+    run = local_run(
+        spec={
+            "trainer": {"command": ["sh", "-c", script]},
+            "checkpoints": {"pattern": "ckpt-*", "keepLatest": 2},
+        }
+    )
+    run.document["spec"].pop("training")
+    run.write()
+    assert run.call()[0] == 0
+    assert checkpoint(run, "pin", 1)[0] == 0
+    code, said = checkpoint(run, "prune")
+    assert code == 0, said
+    assert "1 of 4 checkpoints deleted by their names" in said
+    left = {path.name for path in run.folder.path.glob("ckpt-*")}
+    assert left == {"ckpt-1", "ckpt-3", "ckpt-4"}
+
+
 def test_a_run_that_is_over_is_asked_for_no_checkpoint(local_run: Make) -> None:
     run = local_run(steps=3, step_seconds=0.01)
     assert run.call()[0] == 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lightcompute.api import Phase, Reason, labels
-from lightcompute.api.status import Upkeep
+from lightcompute.api.status import Attempt, Upkeep
 from lightcompute.core.decide import decide
 from lightcompute.core.decision import (
     Decision,
@@ -186,6 +186,38 @@ def test_a_prune_that_failed_is_not_repeated_until_something_else_is_wished() ->
     assert decided(run, seconds=9000).actions == ()
     pinned = with_annotation(run, labels.PINNED_CHECKPOINTS, "10")
     assert decided(pinned, seconds=9000).actions == ()
+
+
+def named(*attempts: Attempt, **spec: Any) -> RunBuilder:
+    """A run at rest of a trainer that follows no manifest."""
+    run = a_run().foreign().with_spec(storage=STORAGE, checkpoints={"pattern": "ckpt-*"}, **spec)
+    run = run.with_attempts(*(attempts or (DONE,)), phase=Phase.SUCCEEDED)
+    return run.with_status(revised(run.status, completion_time=at(60), reason="Completed"))
+
+
+def test_what_only_a_pattern_names_is_pruned_once_after_each_attempt_and_each_change() -> None:
+    first = decided(named())
+    assert StartUpkeep(number=1, task=UpkeepTask.PRUNE) in first.actions
+    assert upkeep_of(first).request.startswith("1 3 ckpt-*")
+    run = named().with_status(first.status)
+    done = decided(run, report(UpkeepTask.PRUNE))
+    run = run.with_status(done.status)
+    assert not any(isinstance(each, StartUpkeep) for each in decided(run, seconds=200).actions)
+    pinned = decided(with_annotation(run, labels.PINNED_CHECKPOINTS, "100"), seconds=200)
+    assert StartUpkeep(number=2, task=UpkeepTask.PRUNE) in pinned.actions
+    second = named(DONE, revised(DONE, number=2))
+    second = second.with_status(revised(second.status, upkeep=done.status.upkeep))
+    assert StartUpkeep(number=2, task=UpkeepTask.PRUNE) in decided(second, seconds=200).actions
+
+
+def test_a_pattern_on_a_disk_that_is_gone_asks_for_nothing() -> None:
+    assert decided(named().with_spec(storage={"ephemeral": {}})).actions == ()
+
+
+def test_nobody_is_promised_that_what_a_pattern_names_can_be_gone_on_from() -> None:
+    [told] = [each for each in decided(named()).status.conditions if each.type == "CheckpointReady"]
+    assert (told.status, told.reason) == ("Unknown", "CheckpointsByName")
+    assert "nothing verifies it" in told.message
 
 
 def test_what_is_pinned_breaks_no_rule() -> None:

@@ -124,6 +124,31 @@ def _of_whole_run() -> Iterator[Case]:
             says="keep everySeconds alone",
         )
     yield run_case(
+        name="a pattern for our own trainer",
+        changes={"spec.checkpoints": {"pattern": "checkpoint-*"}},
+        where="spec.checkpoints.pattern",
+        says="leave it out for our own trainer",
+    )
+    yield run_case(
+        name="a pattern beside a bucket",
+        changes={
+            "spec.trainer.command": ["mine"],
+            "spec.checkpoints": {"pattern": "checkpoint-*"},
+            "spec.storage": {"s3": {"bucket": "abc"}},
+        },
+        where="spec.checkpoints.pattern",
+        says="leave it out beside storage.s3",
+    )
+    for pattern in (
+        "../*.pt", "a/../*.pt", "/runs/*", "*", "ckpt/*", "?*", ".hidden-*", "a//b-*", "a/", "ckpt-[0-9]", "*/model-*",
+    ):  # fmt: skip
+        yield run_case(
+            name=f"pattern {pattern}",
+            changes={"spec.trainer.command": ["mine"], "spec.checkpoints": {"pattern": pattern}},
+            where="spec.checkpoints.pattern",
+            says="spec.checkpoints.pattern in body should match",
+        )
+    yield run_case(
         name="a field that does not exist",
         changes={"spec.budget.limit": "20.00"},
         where="spec.budget.limit",

@@ -65,6 +65,10 @@ _TAKEN: dict[str, Document] = {
         "storage of no kind": {"spec.storage": {}},
         "ephemeral storage": {"spec.storage": {"ephemeral": {}}},
         "a bucket": {"spec.storage": {"s3": {"bucket": "runs", "prefix": "a/b/", "secretName": "s3"}}},
+        **{
+            f"checkpoints named {pattern}": {"spec.trainer.command": ["mine"], "spec.checkpoints": {"pattern": pattern}}
+            for pattern in ("checkpoint-*", "ckpt/*.pt", "a/b_c/epoch=*-step=*.ckpt", "step????", "*-model")
+        },
         "null for nothing": {"spec.activeDeadlineSeconds": None, "spec.training.maxEpochs": None},
         "text of another script": {"spec.training.samples": {"prompt": "тест \U0001f600\n"}},
         "every place": {"spec.placement": {"gpuTypes": ["L40S"], "regions": ["a", "b"], "maxHourlyPriceUSD": "0"}},

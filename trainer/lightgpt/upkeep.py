@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from lightgpt.checkpoint.faults import BrokenFile, CheckpointWarning, megabytes, storage_fault
 from lightgpt.checkpoint.filesystem import FileSystem, remove_tree
 from lightgpt.checkpoint.identity import CheckpointIdentity
+from lightgpt.checkpoint.named import prune_named
 from lightgpt.checkpoint.places import committed_steps, tombstone_path
 from lightgpt.checkpoint.pruning import prune
 from lightgpt.checkpoint.report import Severity, VerificationReport
@@ -61,6 +62,8 @@ def tend(task: UpkeepTask, subject: Subject) -> UpkeepReport:
         match task:
             case UpkeepTask.VERIFY:
                 return _told(task, (*_verified(subject), *_missed(subject)))
+            case UpkeepTask.PRUNE if subject.settings.pattern is not None:
+                return _pruned_by_name(subject, subject.settings.pattern)
             case UpkeepTask.PRUNE:
                 return _told(task, tuple(_pruned(subject)))
             case UpkeepTask.DELETE:
@@ -164,6 +167,23 @@ def _pruned(subject: Subject) -> Iterator[TendedCheckpoint]:
             deleted=step not in after and step not in broken,
             found=broken.get(step, "")[:120],
         )
+
+
+def _pruned_by_name(subject: Subject, pattern: str) -> UpkeepReport:
+    """Nothing is said of single checkpoints: their numbers may be those of others that are on record."""
+    pruning = prune_named(
+        subject.folder,
+        pattern,
+        keep_latest=subject.settings.keep_latest,
+        pins=subject.pins,
+        attempt=subject.attempt,
+    )
+    gone = [each.number for each in pruning.checkpoints if each.deleted]
+    told = (
+        f"{len(pruning.checkpoints)} checkpoints by name ({pattern}), none of them verified; "
+        f"deleted: {', '.join(map(str, gone[:16])) or 'none'}, {megabytes(pruning.freed_bytes)}"
+    )
+    return UpkeepReport(task=UpkeepTask.PRUNE, done=True, message=told)
 
 
 # ---- delete -----------------------------------------------------------------------------------------------------

@@ -399,6 +399,10 @@ class Reason(_Word):
         "CheckpointVerified",
         "The newest checkpoint was read back and matches its hashes.",
     )
+    CHECKPOINTS_BY_NAME = (
+        "CheckpointsByName",
+        "spec.checkpoints.pattern names the checkpoints of a trainer that follows no manifest: they are kept by the numbers in their names, and nothing verifies them.",
+    )
     NO_CHECKPOINT = "NoCheckpoint", "No verified checkpoint exists yet: a restart begins at step 0."
     TARGET_MET = "TargetMet", "The loss is at most the target."
     TARGET_NOT_MET = "TargetNotMet", "The run came to its end with a loss above the target."

@@ -187,8 +187,27 @@ class TrainingRunSpec(ContractModel):
             if self.training is None
             and self.progress_deadline_seconds not in {0, DEFAULT_PROGRESS_DEADLINE_SECONDS}
             else None,
+            self._fault_of_pattern(),
         )
         return self
+
+    def _fault_of_pattern(self) -> FieldFault | None:
+        pattern = self.checkpoints.pattern
+        if pattern is None:
+            return None
+        if self.training is not None and not self.trainer.command:
+            return FieldFault(
+                field="checkpoints.pattern",
+                found=pattern,
+                expected="nothing for our own trainer: it keeps its checkpoints by their manifests",
+            )
+        if self.storage.s3 is not None:
+            return FieldFault(
+                field="checkpoints.pattern",
+                found=pattern,
+                expected="nothing beside storage.s3: only checkpoints with a manifest are kept in a bucket",
+            )
+        return None
 
     @property
     def speaks_contract(self) -> bool:

@@ -115,8 +115,12 @@ class ClusterCheckpoints:
     def pin(self, step: int) -> str:
         """By the annotation."""
         known = self._run.status.checkpoints
-        # The status lists so many and no more: then one that it does not list may be there.
-        if step not in {each.step for each in known} and len(known) < MAX_CHECKPOINTS:
+        # The status lists so many and no more, and none that only a pattern names: then one that it does not list may be there.
+        if (
+            self._run.spec.checkpoints.pattern is None
+            and step not in {each.step for each in known}
+            and len(known) < MAX_CHECKPOINTS
+        ):
             steps = ", ".join(str(each.step) for each in known)
             raise self._refusal(
                 f"no checkpoint at step {step}",
@@ -148,6 +152,13 @@ class ClusterCheckpoints:
 
     def prune(self, *, dry_run: bool, as_json: bool) -> int:
         """What the rule gives up by what is on record. The operator deletes it by itself once the run is at rest."""
+        pattern = self._run.spec.checkpoints.pattern
+        if pattern is not None:
+            click.echo(
+                f"What {pattern} matches in the folder of {self._name} is on no record. While the run is at rest the operator has a pod prune it "
+                "by name, once after each attempt; status.upkeep says what it deleted."
+            )
+            return int(ExitCode.DONE)
         known = self._run.status.checkpoints
         gone = set(retention_of(known, self._run).deleted)
         if not dry_run and gone and self._run.status.phase not in AT_REST:

@@ -61,6 +61,7 @@ class LocalCheckpoints:
         """By a file beside the checkpoint, which every trainer that prunes looks for."""
         self._refuse_missing(step)
         pin = self._pin_file(step)
+        pin.parent.mkdir(parents=True, exist_ok=True)
         pin.touch()
         try:
             # The trainer may have been about to delete it: what is gone is not kept.
@@ -96,11 +97,17 @@ class LocalCheckpoints:
                 str(self._run.path),
                 f"--keep-latest={settings.keep_latest}",
                 "--keep-best" if settings.keep_best else "--no-keep-best",
-                f"--pins={pins_text(self._requested_pins())}",
+                *self._pruned_by(settings.pattern),
                 *_flags(dry_run=dry_run, json=as_json),
             )
             self._forget_deleted(run)
         return code
+
+    def _pruned_by(self, pattern: str | None) -> tuple[str, ...]:
+        """Pins, and the pattern; what goes by manifests finds the pin files by itself."""
+        if pattern is None:
+            return (f"--pins={pins_text(self._requested_pins())}",)
+        return f"--pins={pins_text(self._pins())}", f"--pattern={pattern}"
 
     def copy(self, destination: Path, *, step: int | None, as_json: bool) -> int:
         """By `lightgpt checkpoint copy`."""
@@ -127,6 +134,8 @@ class LocalCheckpoints:
     def _refuse_missing(self, step: int) -> None:
         if (self._folder / checkpoint_name(step)).is_dir():
             return
+        if RunStore(self._run).read().spec.checkpoints.pattern is not None:
+            return  # what a pattern names has other names
         steps = ", ".join(str(each.step) for each in Inventory(self._run.path).read()[-20:])
         raise ConfigurationFault(
             Fault(

@@ -132,6 +132,14 @@ def _not_begun(facts: Facts, type_: ConditionType, newest: Attempt) -> Answer:
 def _checkpoint_ready(facts: Facts, verdict: Verdict) -> Answer:
     verified = [kept for kept in verdict.status.checkpoints if kept.verified]
     type_ = ConditionType.CHECKPOINT_READY
+    if not verified and facts.run.spec.checkpoints.pattern is not None:
+        return Answer(
+            type=type_,
+            holds=None,
+            reason=Reason.CHECKPOINTS_BY_NAME,
+            message="what spec.checkpoints.pattern names is kept by the numbers in its names; nothing verifies it, so nobody "
+            f"knows whether the next attempt can go on from it{_until_when(facts)}",
+        )
     if not verified:
         return Answer(
             type=type_,

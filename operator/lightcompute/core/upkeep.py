@@ -120,6 +120,11 @@ def _wish(facts: Facts, verdict: Verdict) -> tuple[UpkeepTask, str] | None:
     if request and (upkeep is None or upkeep.verified_request != request):
         return UpkeepTask.VERIFY, request
     settings = facts.run.spec.checkpoints
+    if settings.pattern is not None:
+        # What there is stands in no status: it is looked for once after each attempt, and where the rule or a pin has changed.
+        ended = verdict.status.attempts[-1].number
+        pins = ",".join(map(str, sorted(pins_of(facts.run))))
+        return UpkeepTask.PRUNE, f"{ended} {settings.keep_latest} {settings.pattern} {pins}"[:128]
     surplus = retention_of(facts.status.checkpoints, facts.run).deleted
     if surplus:
         steps = ",".join(map(str, surplus))

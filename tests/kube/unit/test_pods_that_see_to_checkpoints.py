@@ -61,6 +61,13 @@ def test_a_verification_is_told_which_checkpoints_are_to_be_there() -> None:
     assert "--expect" not in container_of(job_of(run))["args"]
 
 
+def test_it_is_told_the_pattern_of_a_trainer_without_manifests_for_what_goes_by_it() -> None:
+    run = a_run().foreign().with_spec(storage=CLAIM, checkpoints={"pattern": "ckpt/*.pt"})
+    words = container_of(job_of(in_cluster(run)))["args"]
+    assert words[words.index("--pattern") + 1] == "ckpt/*.pt"
+    assert "--pattern" not in container_of(job_of(in_cluster(run), UpkeepTask.DELETE))["args"]
+
+
 def test_it_mounts_the_claim_or_gets_the_bucket_and_its_key() -> None:
     volumes = job_of(on(CLAIM))["spec"]["template"]["spec"]["volumes"]
     assert {"name": "runs", "persistentVolumeClaim": {"claimName": "runs"}} in volumes

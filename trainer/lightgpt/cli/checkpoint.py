@@ -112,20 +112,36 @@ def unpin(run: Path, step: int) -> None:
     help="Whether to keep the one with the lowest validation loss.  [default: as the order says, else yes]",
 )
 @click.option("--pins", default="", help="Steps to keep beside those that are pinned, as 100,200.")
+@click.option(
+    "--pattern",
+    help="Names below RUN, such as 'checkpoint-*', of a trainer that writes no manifests: they are kept by the last number in them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def prune(
     run: Path,
+    *,
     dry_run: bool,
     keep_latest: int | None,
     keep_best: bool | None,
     pins: str,
+    pattern: str | None,
     as_json: bool,
 ) -> None:
     """Delete what retention gives up of the checkpoints of RUN, which nothing trains now.
 
     Every hash is compared first. Never deleted: the newest verified one, the best, a pinned one, or anything newer than the newest
-    verified one. A folder that a training holds is refused: its trainer prunes by itself.
+    verified one. A folder that a training holds is refused: its trainer prunes by itself. With --pattern nothing is read or
+    verified, there is no best, and names without a number are left alone.
     """
+    if pattern is not None:
+        from lightgpt.checkpoint.named import prune_named
+
+        kept = _settings(run / run_folder.CHECKPOINTS, keep_latest, keep_best).keep_latest
+        by_name = prune_named(
+            _run(run), pattern, keep_latest=kept, pins=_pins(pins), dry_run=dry_run
+        )
+        click.echo(_one_json(by_name) if as_json else by_name.text())
+        return
     from lightgpt.checkpoint.pruning import prune as prune_it
 
     folder = _folder(run)
@@ -200,12 +216,15 @@ def _training(path: Path) -> Training:
 
 def _folder(run: Path) -> Path:
     below = run / run_folder.CHECKPOINTS
-    folder = below if below.is_dir() else run
-    if not folder.is_dir():
+    return below if below.is_dir() else _run(run)
+
+
+def _run(run: Path) -> Path:
+    if not run.is_dir():
         raise CheckpointFault(
             Fault(where=str(run), found="no such folder", expected="the folder of a run")
         )
-    return folder
+    return run
 
 
 def _no_such_checkpoint(folder: Path, step: int | None) -> CheckpointFault:

@@ -23,6 +23,7 @@ from runcontract.upkeep import UpkeepReport, UpkeepTask
 @click.option("--keep-latest", type=click.IntRange(1, 1000), default=3, show_default=True)
 @click.option("--keep-best/--no-keep-best", default=True, show_default=True)
 @click.option("--pin", type=click.IntRange(min=0), multiple=True, help="A step that stays.")
+@click.option("--pattern", help="Prune by name what it matches, of a trainer without manifests.")
 @click.option(
     "--expect",
     type=click.IntRange(min=0),
@@ -56,7 +57,9 @@ def tend(task: str, folder: Path, run_uid: str, s3: str | None, **settings: Any)
                 run_uid=run_uid,
                 attempt=environment.attempt,
                 settings=Checkpoints(
-                    keep_latest=settings["keep_latest"], keep_best=settings["keep_best"]
+                    keep_latest=settings["keep_latest"],
+                    keep_best=settings["keep_best"],
+                    pattern=settings["pattern"],
                 ),
                 pins=frozenset(settings["pin"]),
                 expected=frozenset(settings["expect"]),

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from runcontract.base import ContractModel, FieldFault, refuse
+from runcontract.named import MAX_PATTERN_CHARACTERS, PATTERN_FORM
 
 
 class Checkpoints(ContractModel):
@@ -32,6 +33,12 @@ class Checkpoints(ContractModel):
     )
     keep_best: bool = Field(
         default=True, description="Keep also the one with the lowest validation loss."
+    )
+    pattern: str | None = Field(
+        default=None,
+        max_length=MAX_PATTERN_CHARACTERS,
+        pattern=PATTERN_FORM,
+        description="Names below the run's folder, such as `checkpoint-*` or `ckpt/*.pt`, that are the checkpoints of a trainer that follows no manifest. They are kept by the last whole number in their names, and nothing verifies them.",
     )
     when_deleted: Literal["Retain", "Delete"] = Field(
         default="Retain", description="What becomes of the checkpoints when the run is deleted."

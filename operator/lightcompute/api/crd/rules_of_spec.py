@@ -44,6 +44,17 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
             message="backoff.maxSeconds is at least backoff.baseSeconds",
             field="failurePolicy.backoff.maxSeconds",
         ),
+        Rule(
+            holds="!has(self.checkpoints.pattern) || !has(self.training)"
+            " || (has(self.trainer.command) && self.trainer.command.size() > 0)",
+            message="leave it out for our own trainer: it keeps its checkpoints by their manifests",
+            field="checkpoints.pattern",
+        ),
+        Rule(
+            holds="!has(self.checkpoints.pattern) || !has(self.storage) || !has(self.storage.s3)",
+            message="leave it out beside storage.s3: only checkpoints with a manifest are kept in a bucket",
+            field="checkpoints.pattern",
+        ),
     ),
     Placement: (
         _each_once("gpuTypes"),

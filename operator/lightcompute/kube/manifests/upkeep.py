@@ -105,6 +105,8 @@ def _arguments(run: TrainingRun, task: UpkeepTask) -> list[str]:
     words = [task.value, output_folder(run), "--run-uid", run.metadata.uid]
     words += ["--keep-latest", str(settings.keep_latest)]
     words += ["--keep-best" if settings.keep_best else "--no-keep-best"]
+    if settings.pattern is not None and task is UpkeepTask.PRUNE:
+        words += ["--pattern", settings.pattern]
     for step in sorted(pins_of(run)):
         words += ["--pin", str(step)]
     if task is UpkeepTask.VERIFY:

@@ -122,6 +122,52 @@ def a_request_to_verify_is_served_once_by_a_pod_without_a_gpu(space: Space) -> N
 
 
 @scenario
+def a_trainer_without_manifests_is_pruned_by_name_once_and_promised_nothing(space: Space) -> None:
+    run = space.submit(
+        "named",
+        SHORT,
+        training=None,
+        trainer={"image": "foreign:1", "command": ["train"]},
+        checkpoints={"pattern": "ckpt-*", "keepLatest": 2},
+        storage=on_a_claim(space, "named"),
+    )
+    run.in_phase("Succeeded")
+    status = run.until(lambda status: (status.get("upkeep") or {}).get("state") == "Done")
+    assert (status["upkeep"]["task"], status["upkeep"]["number"]) == ("Prune", 1)
+    [told] = [each for each in status["conditions"] if each["type"] == "CheckpointReady"]
+    assert (told["status"], told["reason"]) == ("Unknown", "CheckpointsByName")
+    jobs = [
+        change.document
+        for change in space.watch.changes
+        if change.kind is Kind.JOB
+        and change.document["metadata"]["labels"].get(labels.UPKEEP_OF) == run.uid
+    ]
+    assert len({job["metadata"]["uid"] for job in jobs}) == 1
+    [container] = jobs[0]["spec"]["template"]["spec"]["containers"]
+    assert "--pattern ckpt-*" in " ".join(container["args"])
+
+
+@scenario
+def a_foreign_command_with_a_bucket_is_carried_and_an_image_alone_is_refused(space: Space) -> None:
+    storage = {"s3": {"bucket": "training"}}
+    trainer = {"image": "foreign:1", "command": ["train"]}
+    run = space.submit("carried", SHORT, training=None, trainer=trainer, storage=storage)
+    run.in_phase("Succeeded")
+    [job] = {
+        change.document["metadata"]["uid"]: change.document
+        for change in space.watch.changes
+        if change.kind is Kind.JOB
+        and change.document["metadata"]["labels"].get(labels.RUN_UID) == run.uid
+    }.values()
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    assert container["command"][:4] == ["python", "-m", "lightgpt", "carry"]
+    assert container["command"][-2:] == ["--", "train"]
+    alone = space.submit("alone", training=None, trainer={"image": "foreign:1"}, storage=storage)
+    status = alone.until(lambda status: status.get("reason") == "SpecRefused")
+    assert "Give spec.trainer.command" in status["message"]
+
+
+@scenario
 def what_people_want_of_a_live_trainer_is_noted_on_its_pod(space: Space) -> None:
     run = space.submit("asked", {"NEVER_ENDS_1": 1})
     run.in_phase("Running")

@@ -83,8 +83,9 @@ def test_a_run_that_came_to_the_end_is_verified_before_it_has_succeeded() -> Non
         (completed(100, storage={"ephemeral": {}}), NOTHING),
         (completed(100), None),
         (completed().foreign().with_spec(storage=CLAIM), NOTHING),
+        (completed(trainer={"command": ["x"]}, checkpoints={"pattern": "*.pt"}), NOTHING),
     ],
-    ids=["its disk is gone", "a laptop", "a program without checkpoints"],
+    ids=["its disk is gone", "a laptop", "a program without checkpoints", "without manifests"],
 )
 def test_where_nobody_else_can_read_it_the_trainers_own_word_counts(
     run: RunBuilder, seen: SeenUpkeep | None

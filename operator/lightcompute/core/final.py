@@ -37,7 +37,9 @@ def final_checkpoint(
     newest = status.attempts[-1] if status.attempts else None
     if newest is None or newest.is_live or newest.reason != Reason.COMPLETED or not is_tended:
         return FinalCheckpoint.NOT_ASKED
-    if not outlives_attempts(run) or not (run.spec.training is not None or status.checkpoints):
+    if not outlives_attempts(run) or run.spec.checkpoints.pattern is not None:
+        return FinalCheckpoint.NOT_ASKED
+    if run.spec.training is None and not status.checkpoints:
         return FinalCheckpoint.NOT_ASKED
     upkeep = status.upkeep
     if upkeep is None or not is_about(upkeep, newest) or upkeep.state != "Done":

@@ -18,7 +18,7 @@ LOSS = Loss(nats_per_token=2.0, nats_per_character=1.0, bits_per_byte=1.5)
 VIEW = RunView(
     name="run", phase=Phase.RUNNING, message="it runs", attempt=1, step=1, max_steps=3000, training_loss=4.25,
     validation=None, best_validation=None, tokens_per_second=12345.6, remaining_seconds=250.0, spent=41_200,
-    forecast=2_500_000, limit=20_000_000, has_price=True, sample="", unit="NatsPerCharacter",
+    forecast=2_500_000, limit=20_000_000, has_price=True, saves=None, sample="", unit="NatsPerCharacter",
 )  # fmt: skip
 
 

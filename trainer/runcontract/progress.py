@@ -16,6 +16,7 @@ from runcontract.losses import Loss
 from runcontract.summaries import Concluded, Described
 
 __all__ = [
+    "CHECKPOINT_FAILED",
     "MAX_LINE_BYTES",
     "Concluded",
     "Described",
@@ -29,6 +30,10 @@ __all__ = [
     "parse_report",
     "report_line",
 ]
+
+
+CHECKPOINT_FAILED = "CheckpointFailed"
+"""Reason of a `Warned` report by which a supervisor knows that a save failed; the next `Saved` says that saves succeed again."""
 
 
 class Started(ReportLine):

@@ -403,6 +403,10 @@ class Reason(_Word):
         "CheckpointsByName",
         "spec.checkpoints.pattern names the checkpoints of a trainer that follows no manifest: they are kept by the numbers in their names, and nothing verifies them.",
     )
+    CHECKPOINTS_FAILING = (
+        "CheckpointsFailing",
+        "The newest save failed and training goes on: what was done since the checkpoint in the message is lost if the attempt ends now.",
+    )
     NO_CHECKPOINT = "NoCheckpoint", "No verified checkpoint exists yet: a restart begins at step 0."
     TARGET_MET = "TargetMet", "The loss is at most the target."
     TARGET_NOT_MET = "TargetNotMet", "The run came to its end with a loss above the target."

@@ -296,6 +296,26 @@ class TensorBoardStatus(ReportModel):
     url: str = Field(max_length=500, description="Address, or the command that opens it.")
 
 
+class Saves(ReportModel):
+    """How saving goes, as the trainers of all attempts told it."""
+
+    failing_since_step: int | None = Field(
+        default=None,
+        ge=0,
+        description="Step at which the first save failed since the newest that did not; none while saves succeed.",
+    )
+    failure: str = Field(
+        default="",
+        max_length=MAX_MESSAGE,
+        description="What the trainer says of the newest save, where it failed.",
+    )
+
+    @property
+    def are_failing(self) -> bool:
+        """Whether the newest save failed."""
+        return self.failing_since_step is not None
+
+
 class Upkeep(ReportModel):
     """What is, or was last, done about the checkpoints while nothing trains; recorded before it is begun."""
 
@@ -351,6 +371,9 @@ class TrainingRunStatus(ReportModel):
     cost: Cost = Field(default=Cost(), description="What it costs.")
     checkpoints: tuple[KeptCheckpoint, ...] = Field(
         default=(), max_length=MAX_CHECKPOINTS, description="Checkpoints, oldest first."
+    )
+    saves: Saves | None = Field(
+        default=None, description="How saving goes; none before anything was told of a save."
     )
     upkeep: Upkeep | None = Field(
         default=None, description="What is, or was last, done about the checkpoints at rest."

@@ -10,6 +10,7 @@ from lightcompute.cli import text
 from lightcompute.cli.options import name_argument, target_options
 from lightcompute.cli.outcome import result_rows
 from lightcompute.cli.target import Listed, Rows, Sight, Target, TargetRun
+from lightcompute.core.saves import failing
 from runcontract.document import dump_document
 
 
@@ -101,3 +102,4 @@ def _rows(sight: Sight) -> Rows:
     yield "attempts", str(view.attempt) if view.attempt else ""
     verified = [each for each in status.checkpoints if each.verified]
     yield "checkpoints", ", ".join(text.count(each.step) for each in verified)
+    yield "saves", failing(view.saves).removeprefix("saves ")

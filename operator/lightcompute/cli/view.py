@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 
 from lightcompute.api import Phase, TrainingRun
 from lightcompute.api.money import MicroUSD, charge
+from lightcompute.api.status import Saves
 from lightcompute.cli import text
 from lightcompute.core.ledger import total_cost
 from lightcompute.core.progress import Progress
+from lightcompute.core.saves import saves_told
 from runcontract.losses import Loss, LossUnit
 
 
@@ -33,6 +35,7 @@ class RunView:
     forecast: MicroUSD | None
     limit: MicroUSD | None
     has_price: bool
+    saves: Saves | None
     sample: str
     unit: LossUnit
 
@@ -109,6 +112,7 @@ def view_of(run: TrainingRun, progress: Progress | None, now: datetime) -> RunVi
         forecast=_forecast(run, remaining, now),
         limit=status.cost.limit_usd,
         has_price=bool(status.cost.rate_per_hour_usd or total_cost(status, now)),
+        saves=saves_told(status.saves, progress),
         sample=numbers.sample,
         unit=target.unit if target else "NatsPerToken",
     )

@@ -17,6 +17,7 @@ from lightcompute.core.facts import Facts
 from lightcompute.core.final import is_about, is_final_broken
 from lightcompute.core.ledger import open_charge
 from lightcompute.core.revise import revised
+from lightcompute.core.saves import saves_events
 from lightcompute.core.text import cut
 from lightcompute.core.verdict import Verdict
 
@@ -108,6 +109,7 @@ def _events(facts: Facts, status: TrainingRunStatus) -> tuple[Event, ...]:
         ok = reason in {Reason.COMPLETED, Reason.PREEMPTED, Reason.TIME_OVER}
         events.append(Event(type="Normal" if ok else "Warning", reason=reason, message=told))
     events += budget_warnings(before.cost, status.cost)
+    events += saves_events(before.saves, status.saves)
     upkeep = status.upkeep
     if upkeep is not None and upkeep.state != "Requested" and upkeep != before.upkeep:
         events.append(_of_upkeep(status, upkeep))

@@ -12,6 +12,7 @@ from lightcompute.core.budget import limit_of
 from lightcompute.core.facts import Facts
 from lightcompute.core.keeping import outlives_attempts
 from lightcompute.core.report import final_results
+from lightcompute.core.saves import failing
 from lightcompute.core.text import cut
 from lightcompute.core.verdict import Verdict
 from lightcompute.core.waiting import waiting
@@ -131,27 +132,28 @@ def _not_begun(facts: Facts, type_: ConditionType, newest: Attempt) -> Answer:
 
 def _checkpoint_ready(facts: Facts, verdict: Verdict) -> Answer:
     verified = [kept for kept in verdict.status.checkpoints if kept.verified]
-    type_ = ConditionType.CHECKPOINT_READY
     if not verified and facts.run.spec.checkpoints.pattern is not None:
         return Answer(
-            type=type_,
+            type=ConditionType.CHECKPOINT_READY,
             holds=None,
             reason=Reason.CHECKPOINTS_BY_NAME,
             message="what spec.checkpoints.pattern names is kept by the numbers in its names; nothing verifies it, so nobody "
             f"knows whether the next attempt can go on from it{_until_when(facts)}",
         )
-    if not verified:
-        return Answer(
-            type=type_,
-            holds=False,
-            reason=Reason.NO_CHECKPOINT,
-            message=f"none is verified yet{_until_when(facts)}",
-        )
+    wrong, reason, told = (
+        failing(verdict.status.saves),
+        Reason.NO_CHECKPOINT,
+        "none is verified yet",
+    )
+    if verified:
+        reason = Reason.CHECKPOINT_VERIFIED
+        told = f"{verified[-1].name} at step {verified[-1].step} is verified"
+    # What is verified can be gone on from, whatever became of later saves: they change why, not whether.
     return Answer(
-        type=type_,
-        holds=True,
-        reason=Reason.CHECKPOINT_VERIFIED,
-        message=f"{verified[-1].name} at step {verified[-1].step} is verified{_until_when(facts)}",
+        type=ConditionType.CHECKPOINT_READY,
+        holds=bool(verified),
+        reason=Reason.CHECKPOINTS_FAILING if wrong else reason,
+        message=f"{told}{wrong and '; '}{wrong}{_until_when(facts)}",
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from runcontract.losses import Loss
 from runcontract.progress import (
+    CHECKPOINT_FAILED,
     Concluded,
     Described,
     Evaluated,
@@ -38,6 +39,9 @@ class Progress:
     saves: tuple[Saved, ...] = ()
     """Checkpoints that it saved, in the order in which it did; of those that the newest save kept, the last MOST_SAVES."""
     warned: Warned | None = None
+    first_failed_save: Warned | None = None
+    """Of the saves that failed since the newest that did not, the first; None where the newest did not."""
+    last_failed_save: Warned | None = None
     concluded: Concluded | None = None
     finished: Finished | None = None
     newest_time: datetime | None = None
@@ -83,14 +87,26 @@ class Progress:
                 best = report.validation if report.best else known.best_validation
                 known = replace(known, evaluated=report, best_validation=best)
             case Saved():
-                known = replace(known, saves=_with_save(known.saves, report))
+                known = replace(
+                    known,
+                    saves=_with_save(known.saves, report),
+                    first_failed_save=None,
+                    last_failed_save=None,
+                )
             case Warned():
-                known = replace(known, warned=report)
+                known = _with_warning(known, report)
             case Concluded():
                 known = replace(known, concluded=report)
             case Finished():
                 known = replace(known, finished=report)
         return known
+
+
+def _with_warning(known: Progress, new: Warned) -> Progress:
+    known = replace(known, warned=new)
+    if new.reason != CHECKPOINT_FAILED:
+        return known
+    return replace(known, first_failed_save=known.first_failed_save or new, last_failed_save=new)
 
 
 def _with_save(saves: tuple[Saved, ...], new: Saved) -> tuple[Saved, ...]:

@@ -18,6 +18,7 @@ from lightcompute.api.status import (
 from lightcompute.core.keeping import with_reasons
 from lightcompute.core.progress import Progress
 from lightcompute.core.revise import revised
+from lightcompute.core.saves import saves_told
 from lightcompute.core.snapshot import Child, Snapshot
 from lightcompute.core.text import cut
 from runcontract.bounds import MAX_COUNT
@@ -33,6 +34,9 @@ def told(status: TrainingRunStatus, snapshot: Snapshot) -> TrainingRunStatus:
     changes: dict[str, object] = {}
     if child is not None and child.progress is not None:
         changes["trainer_status"] = trainer_status(child.progress, snapshot)
+    saves = saves_told(status.saves, child.progress if child is not None else None)
+    if saves != status.saves:
+        changes["saves"] = saves
     checkpoints = _checkpoints(status, snapshot, child)
     if checkpoints != status.checkpoints:
         changes["checkpoints"] = checkpoints

@@ -93,7 +93,9 @@ class Controller:
         attempt = self._folder.attempt(number)
         files = (self._folder.run_file, attempt / records.STARTED, attempt / records.EXIT)
         times = (path.stat().st_mtime_ns if path.exists() else None for path in files)
-        return (self._backend.is_alive(run), *times)
+        progress = self._backend.progress(run)
+        saves_fail = progress is not None and progress.last_failed_save is not None
+        return (self._backend.is_alive(run), saves_fail, *times)
 
     def _interrupt(self, run: TrainingRun) -> None:
         """First: save and leave. Again: leave without saving. Once more: we leave, the trainer may do as it likes."""

@@ -19,7 +19,7 @@ from lightgpt.train.reports import Reporter, now
 from lightgpt.train.state import LoopState
 from runcontract.faults import StorageFault
 from runcontract.losses import Loss
-from runcontract.progress import Saved, Warned
+from runcontract.progress import CHECKPOINT_FAILED, Saved, Warned
 
 _FIRST_SAVE_S = 3.0
 _BYTES_PER_SECOND = 50e6
@@ -129,7 +129,7 @@ class Saving:
             if self._failures >= MOST_FAILED_SAVES:
                 raise
             self._warn(
-                "CheckpointFailed",
+                CHECKPOINT_FAILED,
                 f"save {self._failures} of at most {MOST_FAILED_SAVES} that may fail in a row: {fault}",
                 step,
             )

@@ -1,0 +1,50 @@
+"""How saving goes: what trainers told of their saves, kept in status until a later save says otherwise.
+
+A save that failed is told once and then never again until the next one, while logs are cut off, operators die and attempts end. So what is
+remembered stands in status, and only what a trainer says of a newer save changes it.
+"""
+
+from __future__ import annotations
+
+from lightcompute.api.reasons import Reason
+from lightcompute.api.status import Saves
+from lightcompute.core.decision import Event
+from lightcompute.core.progress import Progress
+from lightcompute.core.revise import revised
+from lightcompute.core.text import cut
+
+
+def saves_told(known: Saves | None, progress: Progress | None) -> Saves | None:
+    """`known` with what the newest attempt tells; a trainer that told of no save changes nothing."""
+    if progress is None:
+        return known
+    first, last = progress.first_failed_save, progress.last_failed_save
+    if first is None or last is None:
+        return known if progress.saved is None else revised(known or Saves(), **_SUCCEEDING)
+    since = known.failing_since_step if known is not None else None
+    if since is None or progress.saved is not None:
+        since = first.step
+    failure = cut(" ".join(last.message.split()))
+    return revised(known or Saves(), failing_since_step=since, failure=failure)
+
+
+def failing(saves: Saves | None) -> str:
+    """What is wrong with saving, as a part of a sentence; empty while nothing is."""
+    if saves is None or not saves.are_failing:
+        return ""
+    said = f": {saves.failure}" if saves.failure else ""
+    return f"saves fail since step {saves.failing_since_step}{said}"
+
+
+def saves_events(before: Saves | None, after: Saves | None) -> tuple[Event, ...]:
+    """That saves began to fail, or succeed again; each told once."""
+    told, wrong = failing(before), failing(after)
+    if wrong and not told:
+        return (Event(type="Warning", reason=Reason.CHECKPOINTS_FAILING, message=wrong),)
+    if told and not wrong:
+        again = "saves succeed again"
+        return (Event(type="Normal", reason=Reason.CHECKPOINT_VERIFIED, message=again),)
+    return ()
+
+
+_SUCCEEDING: dict[str, object] = {"failing_since_step": None, "failure": ""}

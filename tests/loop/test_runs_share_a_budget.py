@@ -133,6 +133,7 @@ def a_team(seed: int, period: str, *, pieces: bool) -> Team:
             start_seconds=random.choice([0.0, 1.0, 90.0]),
             deaf=random.random() < 0.3,
             fates=fates,
+            save_seconds=random.choice([2, 40]),
         )
         trouble = {
             random.randint(1, 30): random.choice(list(Trouble)) for _ in range(random.randint(0, 5))

@@ -161,6 +161,11 @@ class Attempt(ReportModel):
     budgets: tuple[Annotated[str, StringConstraints(max_length=63)], ...] = Field(
         default=(), max_length=MAX_BUDGETS, description="TrainingBudgets that it was reserved in."
     )
+    grace_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        description="Seconds from asking it to leave until it is killed, for all of its life. None for one of a version that did not record it: the operator's setting.",
+    )
     queue_name: str | None = Field(
         default=None,
         max_length=63,
@@ -299,6 +304,16 @@ class TensorBoardStatus(ReportModel):
 class Saves(ReportModel):
     """How saving goes, as the trainers of all attempts told it."""
 
+    longest_save_seconds: int = Field(
+        default=0,
+        ge=0,
+        description="Time that the longest save took, rounded up to seconds. Attempts from now on have a grace of at least twice as long.",
+    )
+    longest_step_seconds: int = Field(
+        default=0,
+        ge=0,
+        description="Time of a step, the longest that was told when a checkpoint was saved, rounded up to seconds.",
+    )
     failing_since_step: int | None = Field(
         default=None,
         ge=0,

@@ -12,7 +12,7 @@ from lightcompute.api import TrainingRun
 from lightcompute.api.status import Candidate, Place
 from lightcompute.cli import text
 from lightcompute.cli.places import places_table
-from lightcompute.core.budget import left_of, limit_of, paid_seconds, terms_of
+from lightcompute.core.budget import left_of, limit_of, next_terms, paid_seconds, terms_of
 from lightcompute.core.estimate import Basis, Estimate, estimate
 from lightcompute.core.placement import PASSING
 from lightcompute.core.prospect import Prospect
@@ -105,7 +105,8 @@ class Foresight:
         rate = place.rate_per_hour_usd
         if not rate:
             return f"{told}, but no price was given for this machine, so nothing is charged: --price-per-hour-usd"
-        seconds = paid_seconds(left, rate, terms_of(self.snapshot)) or 0
+        terms = next_terms(run.status, terms_of(self.snapshot))
+        seconds = paid_seconds(left, rate, terms) or 0
         told += f"; pays for {span(seconds)} at {text.usd(rate)} an hour"
         return told + self._enough(place, seconds)
 

@@ -14,7 +14,7 @@ from lightcompute.core.facts import Facts
 from lightcompute.core.ledger import attempt_cost
 from lightcompute.core.search import next_round, search_end
 from lightcompute.core.snapshot import Snapshot
-from lightcompute.core.text import clock
+from lightcompute.core.text import clock, span
 
 
 def told(run: TrainingRun, now: datetime) -> Iterator[str]:
@@ -75,4 +75,6 @@ def _attempt(attempt: Attempt, now: datetime) -> str:
         text += f", from step {attempt.first_step}{reached}"
     if attempt.lost_steps:
         text += f" ({attempt.lost_steps} done again)"
+    if attempt.is_live and attempt.grace_seconds is not None:
+        text += f", has {span(attempt.grace_seconds)} to save and leave when asked"
     return f"{text}, {spent}"

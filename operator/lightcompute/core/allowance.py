@@ -115,7 +115,7 @@ def live_seconds(
     A budget that cannot be kept as written changes nothing for what is alive.
     """
     allowances = tuple(each for each in allowances if not each.fault)
-    rate, segment = rate_of(live), open_charge(live)
+    rate, segment, terms = rate_of(live), open_charge(live), terms.of(live)
     if not allowances or rate == 0:
         return own
     start, latest = starts_within(live)

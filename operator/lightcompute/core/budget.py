@@ -9,13 +9,14 @@ depends on `now`: computed again at any later look they come out the same, unles
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lightcompute.api.money import MicroUSD, charge, seconds_paid_by
 from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Attempt, TrainingRunStatus
 from lightcompute.api.training_run import TrainingRun
+from lightcompute.core.grace import next_grace_seconds
 from lightcompute.core.ledger import open_charge, total_cost, total_held
 from lightcompute.core.snapshot import Snapshot
 
@@ -47,16 +48,27 @@ class Terms:
         """Time from a deadline until the attempt is certainly gone."""
         return timedelta(seconds=self.grace_seconds + self.clock_skew_seconds + GRANULARITY_SECONDS)
 
+    def of(self, attempt: Attempt) -> Terms:
+        """With the grace that `attempt` was recorded with: its place keeps to that, whatever a new one would have by now."""
+        if attempt.grace_seconds is None:
+            return self
+        return replace(self, grace_seconds=attempt.grace_seconds)
+
     def reserve(self, rate: MicroUSD) -> MicroUSD:
         """What is held back for it: the bound on overshoot."""
         return charge(rate, self.overrun)
 
 
 def terms_of(snapshot: Snapshot) -> Terms:
-    """The terms of the place, as the snapshot tells them."""
+    """The terms of the place, as the snapshot tells them. Those of an attempt are `Terms.of` it."""
     return Terms(
         grace_seconds=snapshot.grace_seconds, clock_skew_seconds=snapshot.clock_skew_seconds
     )
+
+
+def next_terms(status: TrainingRunStatus, terms: Terms) -> Terms:
+    """The terms of an attempt that is recorded now: with the grace that the saves of `status` call for."""
+    return replace(terms, grace_seconds=next_grace_seconds(terms.grace_seconds, status.saves))
 
 
 def limit_of(run: TrainingRun) -> MicroUSD | None:
@@ -83,6 +95,7 @@ def renewed_deadline(
     run: TrainingRun, status: TrainingRunStatus, attempt: Attempt, terms: Terms
 ) -> int | None:
     """The deadline of the live `attempt` under the limit, prices and ledger of now; in seconds from its start."""
+    terms = terms.of(attempt)
     segment = open_charge(attempt)
     if segment is None or attempt.start_time is None:
         return new_deadline(
@@ -128,6 +141,7 @@ def certain_end(attempt: Attempt, terms: Terms) -> datetime | None:
     if attempt.start_time is None and attempt.queue_name is not None:
         return None  # a queue may let it start at any time, and its deadline counts from there
     start = attempt.start_time or latest_start(attempt)
+    terms = terms.of(attempt)
     return start + timedelta(seconds=attempt.deadline_seconds) + terms.overrun
 
 
@@ -139,7 +153,7 @@ def latest_start(attempt: Attempt) -> datetime:
 
 def reserved(attempt: Attempt, terms: Terms, now: datetime) -> MicroUSD:
     """What the live `attempt` may still cost after `now`, at worst; with no deadline, its end from now on."""
-    rate = rate_of(attempt)
+    rate, terms = rate_of(attempt), terms.of(attempt)
     segment = open_charge(attempt)
     if segment is None:
         seconds = timedelta(seconds=attempt.deadline_seconds or 0)

@@ -84,7 +84,7 @@ def a_recorded_attempt_is_started(facts: Facts) -> Verdict | None:
         place=live.place,
         deadline_seconds=facts.deadline_seconds,
         stop_after_seconds=live.stop_after_seconds,
-        grace_seconds=facts.terms.grace_seconds,
+        grace_seconds=facts.terms.of(live).grace_seconds,
         queue_name=live.queue_name,
     )
     actions: tuple[Action, ...] = (*releases(facts), start)

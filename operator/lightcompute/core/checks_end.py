@@ -50,12 +50,19 @@ def an_unrecorded_child_is_stopped(facts: Facts) -> Verdict | None:
         message=f"attempt {numbers} runs but is not recorded as live; it is stopped before anything else is done",
         status=facts.status,
         actions=tuple(
-            StopAttempt(attempt=child.attempt, grace_seconds=facts.terms.grace_seconds)
+            StopAttempt(attempt=child.attempt, grace_seconds=_grace_of(facts, child.attempt))
             for child in visible
             if not child.stopping
         ),
         look_again_at=facts.now + timedelta(seconds=SOON_SECONDS),
     )
+
+
+def _grace_of(facts: Facts, number: int) -> int:
+    """Of an attempt that is on record or not; where it is not, the setting of its place."""
+    recorded = (each for each in facts.status.attempts if each.number == number)
+    terms = next((facts.terms.of(each) for each in recorded), facts.terms)
+    return terms.grace_seconds
 
 
 def a_deleted_run_is_stopped_then_let_go(facts: Facts) -> Verdict | None:

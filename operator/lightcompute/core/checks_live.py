@@ -93,7 +93,7 @@ def the_budget_stops_the_attempt(facts: Facts) -> Verdict | None:
     if not unstarted and (end is None or facts.now < end):
         return None
     spent = show_usd(total_cost(facts.status, facts.now))
-    reserve = show_usd(facts.terms.reserve(rate_of(live)))
+    reserve = show_usd(facts.terms.of(live).reserve(rate_of(live)))
     own = renewed_deadline(facts.run, facts.status, live, facts.terms)
     if limit is None or own is None or own > (facts.deadline_seconds or 0):
         names = ", ".join(each.name for each in facts.snapshot.allowances)

@@ -128,7 +128,7 @@ def a_free_place_is_reserved(facts: Facts) -> Verdict | None:
         place=attempt.place,
         deadline_seconds=attempt.deadline_seconds,
         stop_after_seconds=attempt.stop_after_seconds,
-        grace_seconds=facts.terms.grace_seconds,
+        grace_seconds=facts.terms.of(attempt).grace_seconds,
         queue_name=attempt.queue_name,
     )
     return Verdict(
@@ -193,6 +193,7 @@ def _new_attempt(facts: Facts, offer: Offer) -> Attempt:
         deadline_seconds=reserved.seconds,
         stop_after_seconds=stop_after(reserved.seconds),
         reserved_usd=reserved.amount,
+        grace_seconds=facts.next_terms.grace_seconds,
         budgets=tuple(allowance.name for allowance in facts.snapshot.allowances)[:MAX_BUDGETS],
         queue_name=queue_at(facts, offer),
     )

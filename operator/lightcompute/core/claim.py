@@ -102,7 +102,7 @@ def worst_of(
 def _promised(
     live: Attempt, calendar: Calendar, terms: Terms, now: datetime
 ) -> dict[datetime, MicroUSD]:
-    rate, segment = rate_of(live), open_charge(live)
+    rate, segment, terms = rate_of(live), open_charge(live), terms.of(live)
     if segment is not None:
         end = certain_end(live, terms) or max(now, segment.start_time) + terms.overrun
         held = end - segment.start_time

@@ -24,16 +24,17 @@ def cost_of(facts: Facts, status: TrainingRunStatus) -> Cost:
     live = status.attempts[-1] if status.attempts and status.attempts[-1].is_live else None
     rate = rate_of(live) if live is not None else 0
     spent = total_cost(status, now)
-    outlook = outlook_of(facts.run, status, facts.terms)
+    terms = facts.terms if live is None else facts.terms.of(live)
+    outlook = outlook_of(facts.run, status, terms)
     cost = Cost(
         spent_usd=_shown(spent),
-        reserved_usd=_shown(reserved(live, facts.terms, now) if live is not None else 0),
+        reserved_usd=_shown(reserved(live, terms, now) if live is not None else 0),
         rate_per_hour_usd=_shown(rate),
         forecast_usd=_forecast(status, live, spent, rate),
         limit_usd=limit_of(facts.run),
         cap_reached_time=outlook.time,
         cap_reached_step=outlook.step,
-        overshoot_bound_usd=_shown(facts.terms.reserve(rate)),
+        overshoot_bound_usd=_shown(terms.reserve(rate)),
         last_updated_time=known.last_updated_time,
     )
     charged = live is not None and open_charge(live) is not None

@@ -20,6 +20,7 @@ from lightcompute.core.budget import (
     Terms,
     certain_end,
     latest_start,
+    next_terms,
     renewed_deadline,
     terms_of,
     worth_moving,
@@ -56,8 +57,13 @@ class Facts:
 
     @property
     def terms(self) -> Terms:
-        """What an end takes at this place."""
+        """What an end takes at this place; for an attempt, `terms.of` it."""
         return terms_of(self.snapshot)
+
+    @property
+    def next_terms(self) -> Terms:
+        """What the end of an attempt takes that is recorded now."""
+        return next_terms(self.status, self.terms)
 
     @property
     def newest(self) -> Attempt | None:

@@ -148,12 +148,12 @@ def _too_dear(facts: Facts, offer: Offer) -> tuple[Reason, str] | None:
     highest = run.spec.placement.max_hourly_price_usd
     if highest is not None and rate > highest:
         return Reason.PRICE_TOO_HIGH, f"{show_usd(rate)} an hour is above {show_usd(highest)}"
-    seconds = paid_seconds(left_of(run, facts.status, facts.now), rate, facts.terms)
+    seconds = paid_seconds(left_of(run, facts.status, facts.now), rate, facts.next_terms)
     needed = useful_seconds(facts.newest)
     if seconds is None or seconds >= needed:
         return None
     left = left_of(run, facts.status, facts.now) or 0
-    reserve = show_usd(facts.terms.reserve(rate))
+    reserve = show_usd(facts.next_terms.reserve(rate))
     told = f"{show_usd(max(left, 0))} left at {show_usd(rate)} an hour, less a reserve of {reserve}, pays for {seconds} s"
     return Reason.BUDGET_TOO_SMALL, f"{told}; {needed} s are needed"
 
@@ -191,7 +191,7 @@ def reservation_at(facts: Facts, offer: Offer) -> Reservation:
         facts.snapshot.allowances,
         rate=offer.rate_per_hour,
         now=facts.now,
-        terms=facts.terms,
+        terms=facts.next_terms,
         queued=queue_at(facts, offer) is not None,
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from runcontract.bounds import MAX_SECONDS
 from runcontract.losses import Loss
 from runcontract.progress import (
     CHECKPOINT_FAILED,
@@ -36,6 +37,10 @@ class Progress:
     stepped: Stepped | None = None
     evaluated: Evaluated | None = None
     best_validation: Loss | None = None
+    longest_save_seconds: float = 0
+    """Time that the longest of all its saves took."""
+    longest_step_seconds: float = 0
+    """Time of a step, the longest that was told when it saved."""
     saves: tuple[Saved, ...] = ()
     """Checkpoints that it saved, in the order in which it did; of those that the newest save kept, the last MOST_SAVES."""
     warned: Warned | None = None
@@ -87,12 +92,7 @@ class Progress:
                 best = report.validation if report.best else known.best_validation
                 known = replace(known, evaluated=report, best_validation=best)
             case Saved():
-                known = replace(
-                    known,
-                    saves=_with_save(known.saves, report),
-                    first_failed_save=None,
-                    last_failed_save=None,
-                )
+                known = _with_save(known, report)
             case Warned():
                 known = _with_warning(known, report)
             case Concluded():
@@ -109,10 +109,24 @@ def _with_warning(known: Progress, new: Warned) -> Progress:
     return replace(known, first_failed_save=known.first_failed_save or new, last_failed_save=new)
 
 
-def _with_save(saves: tuple[Saved, ...], new: Saved) -> tuple[Saved, ...]:
-    others = [each for each in saves if each.name != new.name]
+def _with_save(known: Progress, new: Saved) -> Progress:
+    others = [each for each in known.saves if each.name != new.name]
     left = [each for each in others if not new.kept or each.name in new.kept]
-    return (*left, new)[-MOST_SAVES:]
+    return replace(
+        known,
+        saves=(*left, new)[-MOST_SAVES:],
+        longest_save_seconds=max(known.longest_save_seconds, new.save_seconds),
+        longest_step_seconds=max(known.longest_step_seconds, _step_seconds(known.stepped)),
+        first_failed_save=None,
+        last_failed_save=None,
+    )
+
+
+def _step_seconds(stepped: Stepped | None) -> float:
+    """Time of a step, by the speed and the tokens that were told; 0 where that is not known."""
+    if stepped is None or stepped.step == 0 or stepped.tokens_per_second == 0:
+        return 0
+    return min(stepped.tokens / stepped.step / stepped.tokens_per_second, MAX_SECONDS)
 
 
 def _later(known: datetime | None, new: datetime) -> datetime | None:

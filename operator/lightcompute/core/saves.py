@@ -6,6 +6,8 @@ remembered stands in status, and only what a trainer says of a newer save change
 
 from __future__ import annotations
 
+import math
+
 from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Saves
 from lightcompute.core.decision import Event
@@ -19,13 +21,29 @@ def saves_told(known: Saves | None, progress: Progress | None) -> Saves | None:
     if progress is None:
         return known
     first, last = progress.first_failed_save, progress.last_failed_save
+    if progress.saved is not None:
+        known = _measured(known or Saves(), progress)
     if first is None or last is None:
-        return known if progress.saved is None else revised(known or Saves(), **_SUCCEEDING)
+        return known
     since = known.failing_since_step if known is not None else None
-    if since is None or progress.saved is not None:
-        since = first.step
     failure = cut(" ".join(last.message.split()))
-    return revised(known or Saves(), failing_since_step=since, failure=failure)
+    return revised(
+        known or Saves(),
+        failing_since_step=first.step if since is None else since,
+        failure=failure,
+    )
+
+
+def _measured(known: Saves, progress: Progress) -> Saves:
+    """A save succeeded; the longest of all attempts stay on record, in whole seconds so that they seldom change."""
+    return Saves(
+        longest_save_seconds=max(
+            known.longest_save_seconds, math.ceil(progress.longest_save_seconds)
+        ),
+        longest_step_seconds=max(
+            known.longest_step_seconds, math.ceil(progress.longest_step_seconds)
+        ),
+    )
 
 
 def failing(saves: Saves | None) -> str:
@@ -45,6 +63,3 @@ def saves_events(before: Saves | None, after: Saves | None) -> tuple[Event, ...]
         again = "saves succeed again"
         return (Event(type="Normal", reason=Reason.CHECKPOINT_VERIFIED, message=again),)
     return ()
-
-
-_SUCCEEDING: dict[str, object] = {"failing_since_step": None, "failure": ""}

@@ -168,7 +168,7 @@ class Snapshot:
     faults: tuple[str, ...] = ()
     """What this place finds wrong with the spec (a missing claim, an unknown cluster), each a sentence. Nothing starts."""
     grace_seconds: int = 30
-    """Time from asking an attempt to leave until it is killed."""
+    """Shortest time from asking an attempt to leave until it is killed; each has its own on record."""
     clock_skew_seconds: int = 0
     """Largest difference between the clocks of `now`, of children and of places."""
 

@@ -56,8 +56,9 @@ def stop(facts: Facts, attempt: Attempt, reason: Reason, why: str) -> Verdict:
 
 def await_stop(facts: Facts, attempt: Attempt, reason: Reason, why: str) -> Verdict:
     """The Stopping `attempt` is waited for; asked again where that is not seen to have been done, killed when it overstays."""
-    grace = facts.terms.grace_seconds
-    patience = facts.terms.overrun + timedelta(seconds=KILL_MARGIN_SECONDS)
+    terms = facts.terms.of(attempt)
+    grace = terms.grace_seconds
+    patience = terms.overrun + timedelta(seconds=KILL_MARGIN_SECONDS)
     child = facts.child
     # A place that was away heard of it later than it was recorded, and its trainer has all of its grace to save.
     heard = child.stopping_time if child is not None else None

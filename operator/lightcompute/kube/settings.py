@@ -74,7 +74,10 @@ class OperatorSettings(ContractModel):
         description="Namespaces whose runs are looked after. All when empty.",
     )
     grace_seconds: int = Field(
-        default=30, ge=1, le=3600, description="From asking an attempt to leave until it is killed."
+        default=30,
+        ge=1,
+        le=3600,
+        description="From asking an attempt to leave until it is killed, at least: where a run's saves were measured to take long, longer.",
     )
     clock_skew_seconds: int = Field(
         default=2,

@@ -14,7 +14,7 @@ from lightcompute.core.progress import Progress
 from runcontract.exit_codes import ExitCode
 from runcontract.losses import Loss
 from runcontract.manifest import checkpoint_name
-from runcontract.progress import Concluded, Started, Stepped
+from runcontract.progress import Concluded, Saved, Started, Stepped
 from runcontract.results import KeptCheckpoint
 
 _SIGKILL = 9
@@ -251,8 +251,22 @@ class SimulatedAttempt:
                 remaining_seconds=(self.script.steps - step) * self.script.seconds_per_step,
             )
         )
+        saved = self.saved_steps(now)
+        told = told.with_report(self._saved(saved[-1])) if saved else told
         end = self.end()
         return told.with_report(self._concluded(end)) if end.saved and now >= end.time else told
+
+    def _saved(self, step: int) -> Saved:
+        seconds = (step - self.first_step) * self.script.seconds_per_step
+        return Saved(
+            time=self.begin_time + timedelta(seconds=seconds),
+            attempt=self.order.attempt,
+            step=step,
+            name=checkpoint_name(step),
+            size_bytes=1000,
+            digest="0" * 64,
+            save_seconds=self.script.save_seconds,
+        )
 
     def _concluded(self, end: End) -> Concluded:
         step = self.step(end.time)

@@ -35,7 +35,7 @@ OF_DECISIONS: tuple[Mutant, ...] = (
     Mutant(
         name="nothing-is-told-as-reserved",
         file=_COST,
-        old="_shown(reserved(live, facts.terms, now) if live is not None else 0)",
+        old="_shown(reserved(live, terms, now) if live is not None else 0)",
         new="0",
         breaks="What a live attempt may still cost is told as free.",
         tests=_OF_COST,
@@ -43,7 +43,7 @@ OF_DECISIONS: tuple[Mutant, ...] = (
     Mutant(
         name="the-bound-is-told-of-no-price",
         file=_COST,
-        old="overshoot_bound_usd=_shown(facts.terms.reserve(rate))",
+        old="overshoot_bound_usd=_shown(terms.reserve(rate))",
         new="overshoot_bound_usd=0",
         breaks="The bound on overshoot is told as nothing.",
         tests=_OF_COST,

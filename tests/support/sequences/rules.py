@@ -114,7 +114,7 @@ class Rules:
             return
         self.looks = 1
         rate = 0 if live is None else max(rate_of(live), true_rate(self.world, live.place))
-        reserve = charge(rate, self._overrun)
+        reserve = charge(rate, self._overrun(live))
         self.price_rose = False
         self.base, self.bound = self.world.true_cost(), reserve
         self.floor, self.floor_unseen = self.base + reserve, self.unseen
@@ -210,12 +210,13 @@ class Rules:
                 beyond = true_rate(self.world, attempt.order.place) - known
                 self.unseen += cost_of(max(beyond, 0), end - begin)
 
-    @property
-    def _overrun(self) -> timedelta:
-        world = self.world
-        return timedelta(
-            seconds=world.grace_seconds + world.clock_skew_seconds + GRANULARITY_SECONDS
-        )
+    def _overrun(self, live: Attempt | None) -> timedelta:
+        """Of what lives: by the grace that its place truly gives it; before it is there, by what is on record."""
+        world, grace = self.world, self.world.grace_seconds
+        if live is not None:
+            there = world.attempts.get(live.number)
+            grace = (live.grace_seconds or grace) if there is None else there.order.grace_seconds
+        return timedelta(seconds=grace + world.clock_skew_seconds + GRANULARITY_SECONDS)
 
 
 def _live(world: World) -> Attempt | None:

@@ -115,7 +115,7 @@ def _evaluated_and_saved(plan: Plan, second: float, step: int) -> Iterator[Line]
     yield _line(
         Saved(
             **_head(plan, second, step), name=checkpoint_name(step), size_bytes=1000, digest="0" * 64,
-            validation=loss, save_seconds=0.1, kept=(checkpoint_name(step),),
+            validation=loss, save_seconds=plan.save_seconds, kept=(checkpoint_name(step),),
         )
     )  # fmt: skip
 

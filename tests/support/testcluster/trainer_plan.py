@@ -36,6 +36,7 @@ class Plan:
     steps: int
     steps_per_second: float
     loss: float
+    save_seconds: float
     speech: str
     last_step: int | None
     exit_code: int | None
@@ -61,6 +62,7 @@ def read_plan(pod: dict[str, Any]) -> Plan | None:
         steps=int(notes[f"{PLAN}steps"]),
         steps_per_second=float(notes[f"{PLAN}steps-per-second"]),
         loss=float(notes[f"{PLAN}loss"]),
+        save_seconds=_save_seconds(pod),
         speech=notes[f"{PLAN}speech"],
         last_step=word.get("step"),
         exit_code=None if ended is None else ended["exitCode"],
@@ -84,7 +86,14 @@ def _last_word(ended: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _attempt(pod: dict[str, Any]) -> int:
-    for variable in pod["spec"]["containers"][0].get("env", ()):
-        if variable["name"] == environment.ATTEMPT:
-            return int(variable.get("value", "1"))
-    return 1
+    return int(_variables(pod).get(environment.ATTEMPT) or 1)
+
+
+def _save_seconds(pod: dict[str, Any]) -> float:
+    """Of its saves no stage knows anything: it is only told."""
+    return float(_variables(pod).get("SIM_SAVE_SECONDS") or 0.1)
+
+
+def _variables(pod: dict[str, Any]) -> dict[str, str]:
+    listed = pod["spec"]["containers"][0].get("env", ())
+    return {each["name"]: each.get("value", "") for each in listed}

@@ -199,13 +199,16 @@ class Vault:
         return listing
 
     def _leftovers(self, listing: Listing) -> list[str]:
-        """Files that no manifest names, of attempts up to this one. What was set aside keeps its files."""
+        """Files that no manifest names, of attempts up to this one. What is broken, or was set aside, keeps its files."""
         left = []
         for step, found in listing.steps.items():
             owner = 0
             if found.manifest is not None:
                 try:
-                    owner = self._catalog.manifest(step, found)[0].attempt
+                    manifest, _ = self._catalog.manifest(step, found)
+                    # One that names what is not there may be wrong in whose files are its own.
+                    etags_of(manifest, found)
+                    owner = manifest.attempt
                 except BrokenFile:
                     continue
             elif found.broken:

@@ -1,5 +1,9 @@
 """Checkpoints of real pods: in a bucket of a real S3 server, on a claim, verified and deleted by upkeep pods."""
 
+import base64
+import hashlib
+import json
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -7,6 +11,8 @@ import pytest
 
 from lightcompute.api import Phase, labels
 from lightcompute.api.status import Upkeep
+from runcontract.manifest import STATE_FILE
+from support.local_runs import FOREIGN
 from support.realnode.bucket import (
     all_valid,
     committed,
@@ -85,6 +91,51 @@ def test_a_run_that_is_disturbed_again_and_again_ends_with_the_very_weights_of_o
     # Three and the best, all of them whole.
     assert 3 <= len(disturbed.checkpoints) <= 4
     assert all_valid(disturbed)
+
+
+def test_a_trainer_that_knows_nothing_of_buckets_goes_on_from_one(
+    runs: Runs, server: S3Server
+) -> None:
+    steps = 60
+    knobs = {"FOREIGN_STEPS": steps, "FOREIGN_STEP_SECONDS": 0.5, "FOREIGN_SAVE_EVERY": 5}
+    trainer = {
+        # In the image of our own trainer, which has what carries its checkpoints.
+        "command": ["python", "-c", UNPACKED, *packed(FOREIGN.read_bytes())],
+        "env": [{"name": name, "value": str(value)} for name, value in knobs.items()],
+    }
+    runs.order("foreign", with_key(runs, server) | {"trainer": trainer})
+    runs.until("foreign", partial(has_saved, number=1))
+    (pod,) = runs.pods("foreign")
+    runs.rig.api.delete(f"/api/v1/namespaces/{runs.namespace}/pods/{pod['metadata']['name']}")
+    status = runs.succeeded("foreign")
+    first, second = status.attempts
+    assert (first.reason, second.reason) == ("Preempted", "Completed")
+    assert second.first_step == first.last_step
+    assert [each.name for each in status.checkpoints] == committed(server, runs)
+    assert all_valid(status)
+    [state] = server.file(runs.namespace).glob(
+        f"foreign-*/checkpoints/step-{steps:08d}/attempt-2/{STATE_FILE}"
+    )
+    assert json.loads(state.read_bytes())["weights"] == foreign_weights(steps)
+
+
+UNPACKED = (
+    "import base64, sys, zlib; exec(zlib.decompress(base64.b64decode(''.join(sys.argv[1:]))))"
+)
+
+
+def packed(program: bytes) -> list[str]:
+    """A program as words for `UNPACKED`: a word of a command has 4096 bytes at most."""
+    text = base64.b64encode(zlib.compress(program, 9)).decode()
+    return [text[begin : begin + 4000] for begin in range(0, len(text), 4000)]
+
+
+def foreign_weights(steps: int) -> str:
+    """What that trainer has trained after `steps` steps, each of which needs the one before."""
+    weights = ""
+    for step in range(1, steps + 1):
+        weights = hashlib.sha256(f"{weights}/{step}".encode()).hexdigest()
+    return weights
 
 
 def test_a_wrong_key_is_told_by_the_run(runs: Runs, server: S3Server) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any
 
 from lightcompute.api.reasons import Reason
@@ -253,10 +252,6 @@ class KubeBackend:
         if pool is None:
             raise TemporaryFault(f"the pool {start.place} is not offered any more")
         site = self._site(run, start.attempt)
-        recorded = _recorded(run, start.attempt)
-        if recorded is not None and recorded.grace_seconds is None:
-            # A CRD of before drops it: from now on its end is paid for by the setting, so that is what its pods may take.
-            start = replace(start, grace_seconds=self._settings.grace_seconds)
         await self._holder.hold(run)
         await site.performer.start(run, start, pool)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 from lightcompute.api import labels
 from lightcompute.api.training_run import TrainingRun
@@ -55,6 +56,7 @@ class Performer:
 
         The Job comes last: an attempt that is seen is not started again, so what is missing then would be missing for ever.
         """
+        start = _as_recorded(run, start, self._settings)
         manifests = manifests_of(run, start, self._settings, pool=pool, home=self._home)
         for config_map in manifests.config_maps:
             await self._create(CONFIG_MAPS, config_map)
@@ -161,3 +163,14 @@ class Performer:
         if job is not None:
             return bool(job.queue)
         return any(each.queue_name for each in run.status.attempts if each.number == attempt)
+
+
+def _as_recorded(run: TrainingRun, start: StartAttempt, settings: OperatorSettings) -> StartAttempt:
+    """`start` with the grace that its record has.
+
+    A CRD of before drops it there: from then on its end is paid for by the setting, so that is what its pods may take.
+    """
+    recorded = (each for each in run.status.attempts if each.number == start.attempt)
+    if any(each.grace_seconds is None for each in recorded):
+        return replace(start, grace_seconds=settings.grace_seconds)
+    return start

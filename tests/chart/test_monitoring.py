@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lightcompute.api.reasons import Phase
+from lightcompute.api.words import Phase
 from support.helm_chart import CHART, Helm, of_kind, the
 from support.source import CHECKOUT, PACKAGES
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import AttemptState
+from lightcompute.api.words import Phase
 from lightcompute.core.budget import Terms, certain_end
 from lightcompute.core.checks_begin import UNSCHEDULED_SECONDS
 from lightcompute.core.decide import decide

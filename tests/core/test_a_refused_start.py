@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Place
+from lightcompute.api.words import Phase
 from lightcompute.core.decide import decide
 from lightcompute.core.decision import Decision, StartAttempt
 from lightcompute.core.refusal import refused

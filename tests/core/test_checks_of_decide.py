@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from lightcompute.api.reasons import ConditionType, Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import AttemptState, Charge, TrainingRunStatus
+from lightcompute.api.words import ConditionType, Phase
 from lightcompute.core.decide import CHECKS, decide
 from lightcompute.core.decision import (
     Decision,

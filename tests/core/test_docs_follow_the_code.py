@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lightcompute.api.reasons import ConditionType, Phase, Reason
+from lightcompute.api.reasons import Reason
+from lightcompute.api.words import ConditionType, Phase
 from lightcompute.core.decide import CHECKS
 from lightcompute.core.phases import TRANSITIONS, diagram
 

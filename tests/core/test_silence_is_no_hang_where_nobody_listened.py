@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
+from lightcompute.api.words import Phase
 from lightcompute.core.decide import decide
 from lightcompute.core.decision import Decision
 from lightcompute.core.progress import Progress

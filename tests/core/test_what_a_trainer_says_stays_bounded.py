@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lightcompute.api.reasons import ConditionType, Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import TrainingRunStatus
+from lightcompute.api.words import ConditionType, Phase
 from lightcompute.core.decide import decide
 from lightcompute.core.progress import Progress
 from lightcompute.core.snapshot import ChildState

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from lightcompute.api.money import charge, parse_usd
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Attempt, AttemptState
+from lightcompute.api.words import Phase
 from lightcompute.core.budget import LATEST_START_SECONDS, STOP_EARLY_SECONDS, Terms
 from lightcompute.core.claim import claim_of
 from lightcompute.core.decide import decide

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import MAX_MESSAGE, Attempt
+from lightcompute.api.words import Phase
 from lightcompute.core.decide import decide
 from lightcompute.core.snapshot import ChildState
 from lightcompute.testing.builders import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightcompute.api.reasons import Phase
+from lightcompute.api.words import Phase
 from lightcompute.testing.drive import drive
 from lightcompute.testing.troubles import Trouble
 from lightcompute.testing.world import World

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lightcompute.api.money import MicroUSD, format_usd
-from lightcompute.api.reasons import Phase
+from lightcompute.api.words import Phase
 from lightcompute.core.budget import (
     GRANULARITY_SECONDS,
     MINIMUM_USEFUL_SECONDS,

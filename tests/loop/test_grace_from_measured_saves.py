@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lightcompute.api.money import parse_usd
-from lightcompute.api.reasons import Phase
+from lightcompute.api.words import Phase
 from lightcompute.testing.builders import a_run, an_offer
 from lightcompute.testing.drive import drive
 from lightcompute.testing.trainer import Fate, Script

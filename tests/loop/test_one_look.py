@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import AttemptState, TrainingRunStatus
 from lightcompute.api.training_run import TrainingRun
+from lightcompute.api.words import Phase
 from lightcompute.backend import Conflict, PermanentFault, TemporaryFault
 from lightcompute.core.decision import Action, StopAttempt
 from lightcompute.loop import Look, Loop, look

@@ -11,7 +11,8 @@ from itertools import combinations
 import pytest
 
 from lightcompute.api.labels import STOP
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
+from lightcompute.api.words import Phase
 from lightcompute.core.phases import TRANSITIONS
 from lightcompute.loop import look
 from lightcompute.testing.builders import a_run, an_offer

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from lightcompute.api.money import format_usd
-from lightcompute.api.reasons import FINISHED, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.training_budget import TrainingBudget
 from lightcompute.api.training_run import TrainingRun
+from lightcompute.api.words import FINISHED
 from lightcompute.core.budget import Terms
 from lightcompute.core.period import EVER
 from lightcompute.kube.account import Account

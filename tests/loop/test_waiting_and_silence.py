@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
+from lightcompute.api.words import Phase
 from lightcompute.testing.builders import NOON, a_place, a_run, an_offer, at
 from lightcompute.testing.drive import drive
 from lightcompute.testing.trainer import NO_ROOM, Fate, Script

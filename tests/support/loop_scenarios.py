@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightcompute.api.labels import STOP
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
+from lightcompute.api.words import Phase
 from lightcompute.testing.builders import RunBuilder, a_run, an_offer
 from lightcompute.testing.drive import Deed, drive
 from lightcompute.testing.tending import SimulatedUpkeep

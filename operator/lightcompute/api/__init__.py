@@ -11,12 +11,13 @@ from lightcompute.api.read import (
     read_resource,
     read_training_run,
 )
-from lightcompute.api.reasons import ConditionType, Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.spec import TrainingRunSpec
 from lightcompute.api.status import TrainingRunStatus
 from lightcompute.api.training_budget import TrainingBudget
 from lightcompute.api.training_cluster import TrainingCluster
 from lightcompute.api.training_run import Metadata, TrainingRun
+from lightcompute.api.words import ConditionType, Phase
 
 __all__ = [
     "USD",

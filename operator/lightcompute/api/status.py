@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from lightcompute.api.money import USD
-from lightcompute.api.reasons import ConditionType, Phase
+from lightcompute.api.words import ConditionType, Phase
 from runcontract.base import ReportModel
 from runcontract.losses import Loss
 from runcontract.results import KeptCheckpoint, TargetVerdict

@@ -14,8 +14,8 @@ from pydantic import Field, model_validator
 
 from lightcompute.api.money import MAX_AMOUNT, USD
 from lightcompute.api.names import LabelKey, LabelValue
-from lightcompute.api.reasons import BudgetConditionType
 from lightcompute.api.training_run import Metadata
+from lightcompute.api.words import BudgetConditionType
 from runcontract.base import (
     API_VERSION,
     ApiVersion,

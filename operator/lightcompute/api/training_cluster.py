@@ -21,9 +21,9 @@ from lightcompute.api.names import (
     twice,
 )
 from lightcompute.api.pod import Toleration
-from lightcompute.api.reasons import ClusterConditionType
 from lightcompute.api.status import Whereabouts
 from lightcompute.api.training_run import Metadata
+from lightcompute.api.words import ClusterConditionType
 from runcontract.base import (
     API_VERSION,
     ApiVersion,

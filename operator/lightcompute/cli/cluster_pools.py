@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import ValidationError
 
-from lightcompute.api.reasons import ClusterConditionType
 from lightcompute.api.status import Place
 from lightcompute.api.training_cluster import TrainingCluster
+from lightcompute.api.words import ClusterConditionType
 from lightcompute.cli.target import PoolRow
 from lightcompute.kube.client import Document
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lightcompute.api import Phase, TrainingRun, labels
-from lightcompute.api.reasons import FINISHED
+from lightcompute.api.words import FINISHED
 from lightcompute.cli.target import Account, Halt, LogsWanted, Rows, Sight
 from lightcompute.core.text import clock
 from lightcompute.kube.reading import ReadRun

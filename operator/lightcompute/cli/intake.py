@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lightcompute.api import Phase, TrainingRun, read_training_run
 from lightcompute.api.money import parse_usd
-from lightcompute.api.reasons import FINISHED
+from lightcompute.api.words import FINISHED
 from lightcompute.cli.changes import refuse_forbidden, told
 from lightcompute.local import command
 from lightcompute.local.backend import PRICE

@@ -7,7 +7,7 @@ import shlex
 import click
 
 from lightcompute.api import Phase, TrainingRun
-from lightcompute.api.reasons import FINISHED
+from lightcompute.api.words import FINISHED
 from lightcompute.cli import preview, summary
 from lightcompute.cli.intake import Intake
 from lightcompute.cli.run import carry_out

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightcompute.api import Phase, TrainingRun, read_training_run
-from lightcompute.api.reasons import FINISHED
+from lightcompute.api.words import FINISHED
 from lightcompute.cli.changes import refuse_forbidden
 from runcontract.faults import ConfigurationFault, ContractFault, Fault
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Attempt
+from lightcompute.api.words import Phase
 from lightcompute.core.budget import REQUEST_ANEW_SECONDS
 from lightcompute.core.checks_end import releases
 from lightcompute.core.decision import Action, RenewDeadline, StartAttempt

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lightcompute.api.money import show_usd
-from lightcompute.api.reasons import Phase, Reason, known_reason
+from lightcompute.api.reasons import Reason, known_reason
 from lightcompute.api.status import Attempt
+from lightcompute.api.words import Phase
 from lightcompute.core.decision import Action, DeleteRun, LetGo, ReleaseAttempt, StopAttempt
 from lightcompute.core.facts import Facts, is_finished
 from lightcompute.core.final import FinalCheckpoint, final_checkpoint, is_about

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 from lightcompute.api import labels
 from lightcompute.api.money import show_usd
-from lightcompute.api.reasons import Phase, Reason, known_reason
+from lightcompute.api.reasons import Reason, known_reason
 from lightcompute.api.status import Attempt, AttemptState
+from lightcompute.api.words import Phase
 from lightcompute.core.budget import limit_of, rate_of, renewed_deadline, useful_seconds
 from lightcompute.core.checks_begin import begin_due, renewal
 from lightcompute.core.facts import Facts

@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from lightcompute.api.money import show_usd
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import MAX_BUDGETS, Attempt, AttemptState, TrainingRunStatus
+from lightcompute.api.words import Phase
 from lightcompute.core.allowance import next_period
 from lightcompute.core.budget import left_of, limit_of
 from lightcompute.core.checks_end import releases

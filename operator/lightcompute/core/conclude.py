@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from lightcompute.api.reasons import Phase, Reason, known_reason
+from lightcompute.api.reasons import Reason, known_reason
 from lightcompute.api.status import TrainingRunStatus, Upkeep
+from lightcompute.api.words import Phase
 from lightcompute.core.conditions import answers, with_answers
 from lightcompute.core.cost import budget_warnings, cost_of, is_due, next_poll
 from lightcompute.core.decision import Decision, Event

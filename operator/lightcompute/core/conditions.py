@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from lightcompute.api.reasons import ConditionType, Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Attempt, Condition
+from lightcompute.api.words import ConditionType, Phase
 from lightcompute.core.budget import limit_of
 from lightcompute.core.facts import Facts
 from lightcompute.core.keeping import outlives_attempts

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lightcompute.api.money import MicroUSD
-from lightcompute.api.reasons import FINISHED, Phase
 from lightcompute.api.status import Attempt, AttemptState, TrainingRunStatus
 from lightcompute.api.training_run import TrainingRun
+from lightcompute.api.words import FINISHED, Phase
 from lightcompute.core import report
 from lightcompute.core.allowance import live_seconds
 from lightcompute.core.budget import (

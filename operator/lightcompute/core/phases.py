@@ -6,7 +6,7 @@ on the simulator is in the table, and every row of the table is seen there.
 
 from __future__ import annotations
 
-from lightcompute.api.reasons import Phase
+from lightcompute.api.words import Phase
 
 TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     Phase.PENDING: frozenset(

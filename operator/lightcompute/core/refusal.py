@@ -5,8 +5,9 @@ Where there is no other place, the spec is not accepted until it is changed.
 
 from __future__ import annotations
 
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import AttemptState
+from lightcompute.api.words import Phase
 from lightcompute.core.conclude import conclude
 from lightcompute.core.decide import RESYNC
 from lightcompute.core.decision import Decision, StartAttempt

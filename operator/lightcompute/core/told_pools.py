@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from lightcompute.api.reasons import ClusterConditionType, Reason, known_reason
+from lightcompute.api.reasons import Reason, known_reason
 from lightcompute.api.status import Place
 from lightcompute.api.training_cluster import (
     MAX_NODE_COUNTS,
@@ -18,6 +18,7 @@ from lightcompute.api.training_cluster import (
     PoolStatus,
     TrainingCluster,
 )
+from lightcompute.api.words import ClusterConditionType
 from lightcompute.core.market import Stall
 from lightcompute.core.room import Room
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from lightcompute.api import labels
-from lightcompute.api.reasons import Phase
 from lightcompute.api.status import TrainingRunStatus, Upkeep
 from lightcompute.api.training_run import TrainingRun
+from lightcompute.api.words import Phase
 from lightcompute.core.decision import Action, ReleaseUpkeep, StartUpkeep, TellAttempt
 from lightcompute.core.facts import Facts
 from lightcompute.core.final import final_request

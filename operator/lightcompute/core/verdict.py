@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Attempt, AttemptState, TrainingRunStatus
+from lightcompute.api.words import Phase
 from lightcompute.core.decision import Action, StopAttempt
 from lightcompute.core.facts import Facts
 from lightcompute.core.revise import revised

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from lightcompute.api.money import MAX_AMOUNT, MicroUSD
-from lightcompute.api.reasons import BudgetConditionType, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import TrainingRunStatus
 from lightcompute.api.training_budget import (
     MAX_DEPARTED,
@@ -19,6 +19,7 @@ from lightcompute.api.training_budget import (
     PeriodAmount,
     TrainingBudgetStatus,
 )
+from lightcompute.api.words import BudgetConditionType
 from lightcompute.core.claim import spent_in
 from lightcompute.core.period import EVER, Period
 from lightcompute.kube.account import Account

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lightcompute.api.reasons import ClusterConditionType
 from lightcompute.api.training_cluster import TrainingClusterStatus
+from lightcompute.api.words import ClusterConditionType
 
 OF_POOLS = {
     "lightcompute_pool_capacity_gpus": "GPUs of a pool's nodes.",

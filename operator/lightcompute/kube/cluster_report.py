@@ -8,12 +8,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from lightcompute.api.reasons import ClusterConditionType, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.training_cluster import (
     ClusterCondition,
     PoolStatus,
     TrainingClusterStatus,
 )
+from lightcompute.api.words import ClusterConditionType
 from lightcompute.core.text import cut
 from lightcompute.core.told_pools import node_counts
 from lightcompute.kube.stock import Count

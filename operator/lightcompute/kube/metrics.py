@@ -23,8 +23,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from lightcompute.api.money import MICRO_PER_USD, MicroUSD
-from lightcompute.api.reasons import Phase
 from lightcompute.api.training_run import TrainingRun
+from lightcompute.api.words import Phase
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 GAUGES = {

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from lightcompute.api.reasons import FINISHED, Reason
+from lightcompute.api.reasons import Reason
+from lightcompute.api.words import FINISHED
 from lightcompute.core.snapshot import Snapshot
 
 

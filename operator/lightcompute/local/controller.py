@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from lightcompute.api import ConditionType, Phase, TrainingRun
-from lightcompute.api.reasons import FINISHED
+from lightcompute.api.words import FINISHED
 from lightcompute.core.progress import Progress
 from lightcompute.local import records
 from lightcompute.local.backend import LocalBackend

@@ -8,7 +8,7 @@ from typing import Any
 
 from lightcompute.api.labels import STOP
 from lightcompute.api.money import parse_usd
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import (
     Attempt,
     AttemptState,
@@ -17,6 +17,7 @@ from lightcompute.api.status import (
     TrainingRunStatus,
 )
 from lightcompute.api.training_run import TrainingRun
+from lightcompute.api.words import Phase
 from lightcompute.core.revise import revised
 from lightcompute.core.snapshot import Child, ChildState, Offer, Snapshot
 from runcontract.document import parse_model

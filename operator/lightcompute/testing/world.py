@@ -12,9 +12,10 @@ from fractions import Fraction
 from typing import Any
 
 from lightcompute.api.money import MicroUSD
-from lightcompute.api.reasons import Phase, Reason
+from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Place, TrainingRunStatus
 from lightcompute.api.training_run import TrainingRun
+from lightcompute.api.words import Phase
 from lightcompute.backend import Conflict, PermanentFault, TemporaryFault
 from lightcompute.core.decision import (
     Action,
@@ -235,13 +236,8 @@ class World:
 
     def true_cost(self) -> Fraction:
         """Micro-dollars that were truly used until now: price by price, to the microsecond, unrounded."""
-        return sum(
-            (
-                true_cost(attempt, self.now, self.offers, self.prices)
-                for attempt in self.attempts.values()
-            ),
-            Fraction(),
-        )
+        each = (true_cost(a, self.now, self.offers, self.prices) for a in self.attempts.values())
+        return sum(each, Fraction())
 
     def next_event(self) -> datetime | None:
         """When something will next change by itself that a watch would tell of."""

@@ -10,11 +10,11 @@ import aiohttp
 import pytest
 
 from lightcompute.api.money import parse_usd
-from lightcompute.api.reasons import Phase
 from lightcompute.api.status import Cost
 from lightcompute.api.training_budget import TrainingBudget
 from lightcompute.api.training_cluster import PoolStatus, TrainingClusterStatus
 from lightcompute.api.training_run import TrainingRun
+from lightcompute.api.words import Phase
 from lightcompute.core.revise import revised
 from lightcompute.kube.cluster_gauges import ClusterGauges
 from lightcompute.kube.metrics import GAUGES, Gauges, Metrics, kind_of

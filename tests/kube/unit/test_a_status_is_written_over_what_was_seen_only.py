@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from lightcompute.api.reasons import Phase
 from lightcompute.api.training_run import TrainingRun
+from lightcompute.api.words import Phase
 from lightcompute.backend import Conflict, TemporaryFault
 from lightcompute.core.revise import revised
 from lightcompute.kube.backend import KubeBackend

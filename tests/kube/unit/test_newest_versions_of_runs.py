@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightcompute.api.reasons import Phase
+from lightcompute.api.words import Phase
 from lightcompute.core.revise import revised
 from lightcompute.kube.reading import Unreadable
 from lightcompute.kube.runs import RunStore, is_newer

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from lightcompute.api.reasons import Phase
+from lightcompute.api.words import Phase
 from lightcompute.core.snapshot import Snapshot
 from lightcompute.kube.log_lines import JsonLines
 from lightcompute.kube.work import WorkQueue

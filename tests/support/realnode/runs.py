@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from lightcompute.api import Phase, TrainingRunStatus, labels
-from lightcompute.api.reasons import FINISHED
+from lightcompute.api.words import FINISHED
 from support.realnode.commands import kubectl, lightcompute
 from support.realnode.rig import Rig
 from support.testcluster.api import Document

@@ -159,6 +159,16 @@ def test_it_is_another_request_than_a_persons() -> None:
     assert upkeep_of(next_one).verified_request == "please"
 
 
+def test_a_person_may_end_the_wait_and_then_it_is_no_success() -> None:
+    run = begun(completed(100)).with_metadata(annotations={labels.STOP: "yes"})
+    away = SeenUpkeep(number=1, state=UpkeepState.UNREACHABLE, message="it is away")
+    ended = decided(run, away)
+    assert ended.status.phase == Phase.STOPPED
+    later = decided(run.with_status(ended.status), found(s100="Valid"))
+    assert later.status.phase == Phase.STOPPED
+    assert [each.verdict for each in later.status.checkpoints] == ["Valid"]
+
+
 def test_a_run_that_is_deleted_meanwhile_is_verified_no_more() -> None:
     run = begun(completed(100)).deleted()
     gone = decided(run, SeenUpkeep(number=1, state=UpkeepState.RUNNING))

@@ -214,6 +214,12 @@ SCENARIOS = {
         deeds=((110, lambda w: w.edit(suspend=True)),),
         ends=Phase.SUSPENDED,
     ),
+    "stopped while it is verified": Scenario(
+        run=on_a_claim(),
+        upkeep=SimulatedUpkeep,
+        deeds=((110, lambda w: w.annotate(STOP)),),
+        ends=Phase.STOPPED,
+    ),
     "deleted while it is verified": Scenario(
         run=on_a_claim(),
         upkeep=SimulatedUpkeep,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from lightcompute.api import labels
 from lightcompute.api.money import show_usd
 from lightcompute.api.reasons import Reason, known_reason
 from lightcompute.api.status import Attempt
@@ -149,6 +150,8 @@ def a_final_checkpoint_is_verified(facts: Facts) -> Verdict | None:
     newest = _ended(facts)
     if newest is None or _final(facts) is not FinalCheckpoint.AWAITED:
         return None
+    if labels.STOP in facts.run.metadata.annotations:
+        return None  # a person does not want to wait for what may never come
     upkeep = facts.status.upkeep
     said = upkeep.message if upkeep is not None and is_about(upkeep, newest) else ""
     return Verdict(
@@ -177,7 +180,7 @@ def a_completed_attempt_ends_the_run(facts: Facts) -> Verdict | None:
     newest = _ended(facts)
     if newest is None or newest.reason != Reason.COMPLETED:
         return None
-    if _final(facts) is FinalCheckpoint.BROKEN:
+    if _final(facts) in {FinalCheckpoint.AWAITED, FinalCheckpoint.BROKEN}:
         return None
     results = final_results(facts.status)
     verdict = results.target if results is not None else None

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lightcompute.api import Phase, labels
+from lightcompute.api import Phase, TrainingRunStatus, labels
 from lightcompute.api.status import Upkeep
+from lightgpt.checkpoint.report import Verdict
+from lightgpt.checkpoint.verify import verify_checkpoint
 from runcontract.manifest import STATE_FILE
 from support.local_runs import FOREIGN
 from support.realnode.bucket import (
@@ -22,6 +24,7 @@ from support.realnode.bucket import (
     with_key,
 )
 from support.realnode.claims import claim
+from support.realnode.commands import lightcompute
 from support.realnode.release import NAMESPACE, Release
 from support.realnode.runs import Runs
 from support.s3_server import S3Server
@@ -36,8 +39,24 @@ SELDOM = {"everySteps": 500, "batchSize": 8}
 ON_A_CLAIM = {"storage": {"persistentVolumeClaim": {"claimName": "runs"}}}
 
 
+def is_copied(runs: Runs, name: str, folder: Path, status: TrainingRunStatus) -> None:
+    """Has a person bring the newest checkpoint to this machine, and looks at it here."""
+    said = lightcompute(
+        runs.rig, "checkpoint", "copy", name, str(folder / "copies"), "-n", runs.namespace
+    )
+    newest = folder / "copies" / status.checkpoints[-1].name
+    assert f"{newest}: " in said
+    assert verify_checkpoint(newest).verdict is Verdict.VALID
+    pods = runs.rig.api.get(
+        f"/api/v1/namespaces/{runs.namespace}/pods",
+        labelSelector="app.kubernetes.io/component=checkpoint",
+    )["items"]
+    # It goes with the command that asked for it.
+    assert all(pod["metadata"].get("deletionTimestamp") for pod in pods)
+
+
 def test_a_deleted_trainer_goes_on_from_the_bucket_and_all_of_it_goes_with_the_run(
-    runs: Runs, server: S3Server
+    runs: Runs, server: S3Server, tmp_path: Path
 ) -> None:
     spec = with_key(runs, server) | {"checkpoints": {"everySteps": EVERY, "whenDeleted": "Delete"}}
     runs.order("moved", spec, maxSteps=LONG, evaluation=SELDOM)
@@ -55,6 +74,7 @@ def test_a_deleted_trainer_goes_on_from_the_bucket_and_all_of_it_goes_with_the_r
     assert second.first_step >= first.last_step >= EVERY
     assert [each.name for each in status.checkpoints] == committed(server, runs)
     assert all_valid(status)
+    is_copied(runs, "moved", tmp_path, status)
     runs.delete("moved")
     runs.gone("moved")
     assert committed(server, runs) == []
@@ -148,7 +168,9 @@ def test_a_wrong_key_is_told_by_the_run(runs: Runs, server: S3Server) -> None:
     assert status.attempts[-1].exit_code == 16
 
 
-def test_checkpoints_on_a_claim_are_verified_and_go_with_their_run(runs: Runs) -> None:
+def test_checkpoints_on_a_claim_are_verified_and_go_with_their_run(
+    runs: Runs, tmp_path: Path
+) -> None:
     folder = claim(runs.rig, runs.namespace)
     runs.order(
         "kept",
@@ -157,6 +179,7 @@ def test_checkpoints_on_a_claim_are_verified_and_go_with_their_run(runs: Runs) -
     succeeded = runs.succeeded("kept")
     assert [each.step for each in succeeded.checkpoints] == [5, 10, 15, 20]
     assert all_valid(succeeded)
+    is_copied(runs, "kept", tmp_path, succeeded)
 
     patch = {"metadata": {"annotations": {labels.VERIFY_CHECKPOINTS: "now"}}}
     runs.rig.api.patch(runs.path("kept"), patch)

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -179,9 +179,29 @@ class ClusterCheckpoints:
             click.echo(f"The operator has a pod do that by itself. To see it: {seen}")
         return int(ExitCode.DONE)
 
-    def copy(self, destination: Path, *, step: int | None, as_json: bool) -> NoReturn:  # noqa: ARG002 - refused whatever is asked
-        """Not there yet."""
-        raise self._not_served("copy")
+    def copy(self, destination: Path, *, step: int | None, as_json: bool) -> int:
+        """From a pod that reads its storage, through the API server."""
+        from lightcompute.cli.cluster_copy import copied
+
+        chosen = self._chosen(step)
+        document = self._target.ask(copied(self._target.remote, self._run, destination, chosen))
+        told = f"{document['destination']}: {document['sizeBytes']:,} bytes, every hash compared, in {document['seconds']:.1f} s"
+        click.echo(json.dumps(document, indent=1) if as_json else told)
+        return int(ExitCode.DONE)
+
+    def _chosen(self, step: int | None) -> int:
+        known = [each for each in self._run.status.checkpoints if each.verified]
+        if step is None and known:
+            return known[-1].step
+        if step in {each.step for each in known}:
+            return int(step or 0)
+        steps = ", ".join(str(each.step) for each in known)
+        raise self._refusal(
+            "no checkpoint that is whole"
+            if step is None
+            else f"no whole checkpoint at step {step}",
+            f"one of: {steps}" if steps else "a checkpoint, but there is none yet",
+        )
 
     def _change_pins(self, edit: Callable[[frozenset[int]], frozenset[int]]) -> bool:
         """Whether the pins are others than before."""
@@ -218,13 +238,6 @@ class ClusterCheckpoints:
                 "steps separated by commas",
                 "Nothing was changed: mend it by `kubectl edit trun`, so that no pin is lost.",
             )
-
-    def _not_served(self, verb: str) -> ClusterRefusal:
-        return self._refusal(
-            "a run in a cluster",
-            f"a run on this machine: `lightcompute checkpoint {verb}` is not served in clusters yet",
-            "A pod or machine with its claim can do it: `lightgpt checkpoint --help`.",
-        )
 
     def _refusal(self, found: str, expected: str, action: str = "") -> ClusterRefusal:
         where = f"run {self._target.remote.namespace}/{self._name}"

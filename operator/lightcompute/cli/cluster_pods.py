@@ -18,10 +18,11 @@ from lightcompute.kube.manifests.pod import TENSORBOARD_PORT
 from lightcompute.kube.observed import SeenPod, kept_pod
 from lightcompute.kube.paths import PODS
 from lightcompute.kube.remote import Remote, TrainerPod
-from lightcompute.kube.remote_curves import VIEW_SECONDS, viewing
+from lightcompute.kube.remote_curves import viewing
 from lightcompute.kube.remote_faults import ClusterRefusal
 from lightcompute.kube.remote_forward import forwarding
 from lightcompute.kube.remote_logs import PodLog
+from lightcompute.kube.remote_reader import VIEW_SECONDS
 from lightcompute.local.controller import rests
 from runcontract.exit_codes import ExitCode
 from runcontract.faults import Fault
@@ -47,12 +48,12 @@ async def _print_logs(
         raise ClusterRefusal(
             Fault(where="--attempt", found=str(attempt), expected=f"one of: {known}")
         )
-    await _check_at_hand(target.remote, run, attempt, _LOGS)
+    await check_at_hand(target.remote, run, attempt, _LOGS)
     log = PodLog(target.remote, run, attempt=attempt, rank=wanted.rank)
     await log.print(write, follow=wanted.follow, note=_note)
 
 
-async def _check_at_hand(remote: Remote, run: TrainingRun, attempt: int, command: str) -> None:
+async def check_at_hand(remote: Remote, run: TrainingRun, attempt: int, command: str) -> None:
     """Raises ClusterRefusal for an attempt in a cluster that this kubeconfig does not lead to, with the command for there."""
     recorded = next((each for each in run.status.attempts if each.number == attempt), None)
     if recorded is None:
@@ -111,14 +112,14 @@ async def _curves(remote: Remote, run: TrainingRun, port: int) -> None:
         )
     if run.status.attempts:
         newest = run.status.attempts[-1].number
-        await _check_at_hand(remote, run, newest, _FORWARD)
+        await check_at_hand(remote, run, newest, _FORWARD)
     if any(attempt.is_live for attempt in run.status.attempts):
         pod = await _pod_with_curves(remote, run)
         await _forward(remote, pod.seen, port)
         click.echo(f"The attempt has ended, and TensorBoard with it: {pod.seen.name} is gone.")
         return
     _note(
-        f"{run.metadata.name} does not run now. A pod that reads its claim shows its curves, "
+        f"{run.metadata.name} does not run now. A pod that reads its storage shows its curves, "
         f"until Ctrl-C and for at most {VIEW_SECONDS // 60} min."
     )
     # Whoever is asked to end takes the pod along.

@@ -142,13 +142,17 @@ def test_a_run_that_does_not_run_is_asked_for_no_checkpoint(commands: ClusterCom
     )
 
 
-def test_what_a_cluster_does_not_serve_yet_is_refused_plainly(
+def test_what_cannot_be_copied_is_said_before_a_pod_is_made(
     made: ClusterCommands, tmp_path: Path
 ) -> None:
-    for verb, *words in (("copy", tmp_path / "copies"),):
-        said = made.call("checkpoint", verb, "baseline", *words)
-        assert said.code == 10
-        assert f"`lightcompute checkpoint {verb}` is not served in clusters yet" in said.err
+    words = ("checkpoint", "copy", "baseline", tmp_path / "copies")
+    said = made.call(*words, "--step", "150")
+    assert said.code == 10
+    assert "no whole checkpoint at step 150; expected one of: 100, " in said.err
+    said = made.call(*words)
+    assert said.code == 10
+    assert "whose Job of attempt 1 is gone" in said.err
+    assert not (tmp_path / "copies").exists()
 
 
 AT_REST = revised(resting(Phase.SUCCEEDED), checkpoints=CHECKPOINTS)

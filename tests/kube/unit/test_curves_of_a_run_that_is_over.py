@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from lightcompute.kube.remote_curves import VIEW_SECONDS, viewer_pod
+from lightcompute.kube.remote_curves import viewer_pod
 from lightcompute.kube.remote_faults import ClusterRefusal
+from lightcompute.kube.remote_reader import VIEW_SECONDS
 from lightcompute.testing.builders import RunBuilder, a_run
 from runcontract import environment
 from support.pod_security import violations

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from lightgpt.checkpoint.verify import verify_checkpoint
+from lightgpt.serving import checkpoint_at_hand
 from lightgpt.vault.objects import Objects
 from runcontract.environment import S3_CREDENTIALS
 from runcontract.faults import CheckpointFault, StorageFault
@@ -196,6 +198,24 @@ def test_whoever_looks_at_a_run_is_brought_its_documents_and_no_checkpoint(place
         assert told in done.stdout + done.stderr
     assert (looking / "tensorboard" / "events").read_text("utf-8") == "curves"
     assert not (looking / "checkpoints").exists() or not list((looking / "checkpoints").iterdir())
+
+
+def test_one_checkpoint_is_brought_to_whoever_hands_it_out(place: Place) -> None:
+    with store_at(place.machine(), objects=place.objects()) as store:
+        save(store, 10)
+        save(store, 20)
+    run = place.machine().parent
+    found = checkpoint_at_hand(run, 10, place.objects())
+    assert found == run / "checkpoints" / "step-00000010"
+    assert verify_checkpoint(found).hashes == "Matched"
+    assert not (run / "checkpoints" / "step-00000020").exists()
+    assert checkpoint_at_hand(run, 10, place.objects()) == found
+    with pytest.raises(CheckpointFault, match="no checkpoint"):
+        checkpoint_at_hand(run, 30, place.objects())
+    flipped(place.file("checkpoints/step-00000020/attempt-1"), random.Random(1))
+    with pytest.raises(CheckpointFault, match="step-00000020"):
+        checkpoint_at_hand(run, 20, place.objects())
+    assert place.committed() == [10, 20]
 
 
 def test_a_name_that_leads_out_of_the_folder_is_not_written(place: Place) -> None:

@@ -22,6 +22,7 @@ _COMMANDS = {
     "tokenizer": ("lightgpt.cli.tokenizer", "Train and inspect tokenizers."),
     "checkpoint": ("lightgpt.cli.checkpoint", "Verify, prune and copy checkpoints."),
     "documents": ("lightgpt.cli.documents", "Bring a run's curves and results from its bucket."),
+    "serve": ("lightgpt.cli.serve", "Hand out a checkpoint to whoever reaches into this machine."),
     "tend": ("lightgpt.cli.tend", "Verify, prune or delete the checkpoints of a run at rest."),
 }
 

@@ -12,6 +12,7 @@ from support.testcluster.api import Api, ApiFault, Document
 from support.testcluster.cluster import Cluster
 from support.testcluster.control_plane import ControlPlane
 from support.testcluster.fixtures import built, started
+from support.testcluster.flags import NODE_LEASE_SECONDS
 from support.testcluster.jobs import trainer_job
 from support.testcluster.kubeconfig import Access, read_kubeconfig
 
@@ -157,6 +158,19 @@ def test_nodes_are_of_the_pool_that_was_asked_for(simulated: ControlPlane) -> No
             }.items()
         )
         assert [taint["key"] for taint in node["spec"]["taints"]] == ["nvidia.com/gpu"]
+    finally:
+        simulated.api.delete(f"/api/v1/nodes/{name}")
+
+
+def test_a_node_is_heard_from_by_its_lease(simulated: ControlPlane) -> None:
+    (name,) = simulated.add_nodes(1, "L40S", gpus=1)
+    leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+    first = simulated.api.eventually(f"{leases}/{name}", bool)["spec"]
+    assert first["leaseDurationSeconds"] == NODE_LEASE_SECONDS
+    try:
+        simulated.api.eventually(
+            f"{leases}/{name}", lambda lease: lease["spec"]["renewTime"] != first["renewTime"]
+        )
     finally:
         simulated.api.delete(f"/api/v1/nodes/{name}")
 

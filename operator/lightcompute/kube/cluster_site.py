@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lightcompute.api import labels
-from lightcompute.kube.client import ClusterClient
+from lightcompute.kube.client import ClusterClient, Document
 from lightcompute.kube.family import Family
 from lightcompute.kube.logs import TrainerLogs
 from lightcompute.kube.observed import SeenJob, SeenPod, kept_job, kept_pod
@@ -39,8 +39,10 @@ class Site:
             client, reads_per_second=settings.log_reads_per_second, changed=wake
         )
         self.sight = Sight(client, self.family, self.logs, home)
-        self.performer = Performer(client, settings, self.family, home)
+        self.performer = Performer(client, settings, self.family, home, made=self._job_made)
         self.tender = Tender(client, settings, home)
+        self._jobs: dict[str, Reflector[SeenJob]] = {}
+        """The watches of Jobs, by what they watch."""
         self.selector = OURS + (f",{labels.ORIGIN}={home.origin}" if home.origin else "")
         namespaces: Iterable[str | None] = settings.namespaces or (None,)
         if home.namespace is not None:
@@ -64,7 +66,15 @@ class Site:
             changed=self.family.pod_changed,
             selector=self.selector,
         )
+        self._jobs[JOBS.within(namespace)] = jobs
         return jobs, pods
+
+    def _job_made(self, document: Document) -> None:
+        """We created a Job: whichever watch will tell of it takes it in."""
+        namespace = document["metadata"]["namespace"]
+        for path, jobs in self._jobs.items():
+            if path in {JOBS.within(None), JOBS.within(namespace)}:
+                jobs.made(document)
 
     @property
     def is_synced(self) -> bool:

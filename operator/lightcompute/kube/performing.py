@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ from lightcompute.kube.manifests import manifests_of
 from lightcompute.kube.manifests.attempt import ORDER
 from lightcompute.kube.manifests.marks import name_of
 from lightcompute.kube.manifests.pod import RENDEZVOUS, TENSORBOARD
-from lightcompute.kube.observed import TRAINER, SeenJob, kept_job
+from lightcompute.kube.observed import TRAINER, SeenJob
 from lightcompute.kube.paths import CONFIG_MAPS, JOBS, PODS, SERVICES, Kind
 from lightcompute.kube.pools import Home, Pool
 from lightcompute.kube.settings import OperatorSettings
@@ -43,7 +44,11 @@ class Performer:
         settings: OperatorSettings,
         family: Family,
         home: Home,
+        *,
+        made: Callable[[Document], None] = lambda _: None,
     ) -> None:
+        self._made = made
+        """Told of each Job that was created, as the answer has it."""
         self._client = client
         self._settings = settings
         self._family = family
@@ -64,8 +69,7 @@ class Performer:
             await self._create(SERVICES, service)
         job = await self._create(JOBS, manifests.job)
         if job is not None:
-            # The watch may take a moment; what we made ourselves is known at once.
-            self._family.job_changed(None, kept_job(job))
+            self._made(job)
 
     async def stop(self, run: TrainingRun, attempt: int, grace_seconds: int) -> None:
         """Holds the Job, whose controller then asks its pods to leave; none can come to be after that.

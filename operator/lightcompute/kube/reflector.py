@@ -18,6 +18,7 @@ import aiohttp
 from lightcompute.backend import PermanentFault, TemporaryFault
 from lightcompute.kube.client import ClusterClient, Document
 from lightcompute.kube.faults import Expired
+from lightcompute.kube.runs import is_newer
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,19 @@ class Reflector(Generic[Kept]):
     def silent_seconds(self) -> float:
         """Time since the server last said anything: a list, an event or a bookmark."""
         return time.monotonic() - self._heard_at
+
+    def made(self, document: Document) -> None:
+        """Takes in an object that we created, as the answer has it: the watch may take a moment to tell of it.
+
+        Where the watch is past that version already it knows better: the object has changed since, or is gone.
+        """
+        metadata = document["metadata"]
+        if not self._version or not is_newer(metadata["resourceVersion"], self._version):
+            return
+        uid, kept = metadata["uid"], self._keep(document)
+        if kept is not None and uid not in self._items:
+            self._items[uid] = kept
+            self._changed(None, kept)
 
     def hurry(self) -> None:
         """Ends the wait after a fault: somebody knows that the server answers again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from lightcompute.api import labels
 from lightcompute.api.status import Attempt, AttemptState
@@ -24,7 +24,8 @@ from lightcompute.kube.pools import Home
 from lightcompute.kube.troubles import newest_warning
 
 PATIENCE = timedelta(seconds=10)
-"""An attempt that has not begun so long after it was recorded is asked about by its Events."""
+"""An attempt that has not begun so long after it was recorded is asked about by its Events, and one whose pods are over for so long, and
+that does not end, by name."""
 
 
 class Sight:
@@ -45,7 +46,7 @@ class Sight:
         heard = Heard()
         if recorded is not None and recorded.is_live:
             seen = replace(seen, held=recorded.start_time is not None)
-            if _must_be_certain(seen, recorded):
+            if _must_be_certain(seen, recorded) or _is_over_untold(seen, self._client.now()):
                 seen = await self._asked(run, seen)
             if not seen.is_gone and not seen.is_queued and _has_not_begun(seen):
                 seen = replace(seen, told=await self._told(seen, recorded))
@@ -129,6 +130,15 @@ def _must_be_certain(seen: Seen, recorded: Attempt) -> bool:
     nothing = seen.job is None and not seen.pods
     # One that was only recorded is created or adopted, whichever is the truth.
     return seen.is_gone and not (nothing and recorded.state is AttemptState.RESERVED)
+
+
+def _is_over_untold(seen: Seen, now: datetime) -> bool:
+    """Whether its pods have been over for a while and its Job tells nothing of it: a watch may have lost that."""
+    job = seen.job
+    if job is None or job.suspended or seen.is_gone or not seen.pods:
+        return False
+    ends = [pod.finished_time for pod in seen.pods if pod.is_over and pod.finished_time is not None]
+    return len(ends) == len(seen.pods) >= job.completions and max(ends) + PATIENCE < now
 
 
 def _has_not_begun(seen: Seen) -> bool:

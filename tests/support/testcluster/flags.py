@@ -139,6 +139,10 @@ def scheduler(at: Layout) -> tuple[str, ...]:
     )
 
 
+NODE_LEASE_SECONDS = 40
+"""How long a simulated node is believed after it was heard from, as of a kubelet."""
+
+
 def kwok(at: Layout, stages: tuple[Path, ...]) -> tuple[str, ...]:
     """Runs pods in name only, by our stages alone, on the nodes that carry our label: a node that loses it is lost at once."""
     return (
@@ -146,5 +150,7 @@ def kwok(at: Layout, stages: tuple[Path, ...]) -> tuple[str, ...]:
         f"--manage-nodes-with-label-selector={MANAGED}=true",
         f"--server-address={HOST}:{at.kwok_port}",
         f"--node-ip={HOST}",
+        # It renews none unless it is told so, and then the node controller takes each node for lost every minute.
+        f"--node-lease-duration-seconds={NODE_LEASE_SECONDS}",
         *(f"--config={stage}" for stage in stages),
     )

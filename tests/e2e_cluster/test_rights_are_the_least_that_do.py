@@ -16,6 +16,9 @@ UNUSED = {
     Right(
         "lightcompute.dev", "trainingruns/finalizers", "update"
     ): "Asked only where the plugin OwnerReferencesPermissionEnforcement is on, which it is on OpenShift.",
+    Right(
+        "lightcompute.dev", "trainingbudgets", "get"
+    ): "Asked only where somebody changed a budget in the moment in which its status was written.",
 }
 """Rights that nothing here made use of, each with the reason why it is granted all the same."""
 

@@ -112,6 +112,27 @@ def test_a_broken_one_is_made_again_by_another_attempt_and_counts_as_a_failure(
     assert [each.type for each in told] == ["Warning"]
 
 
+def test_what_was_found_stays_known_whatever_is_done_about_checkpoints_later() -> None:
+    """Else a run that holds would be verified again, and what was found be counted again."""
+    run = begun(completed(90, 100, failurePolicy={"maxRestarts": 1})).suspended()
+    holds = decided(run, found(s90="Valid", s100="Invalid"))
+    assert holds.status.phase == Phase.SUSPENDED
+    asked = run.with_status(holds.status).with_metadata(
+        annotations={labels.VERIFY_CHECKPOINTS: "x"}
+    )
+    begins = decided(asked)
+    assert StartUpkeep(number=2, task=UpkeepTask.VERIFY) in begins.actions
+    going_on = decided(
+        asked.with_status(begins.status), SeenUpkeep(number=2, state=UpkeepState.RUNNING)
+    )
+    still = decided(asked.with_status(going_on.status), found(2, s90="Valid", s100="Invalid"))
+    for each in (going_on, still):
+        assert each.status.phase == Phase.SUSPENDED
+        assert each.status.restarts_count_towards_max == 1
+    resumed = asked.with_status(still.status).with_spec(suspend=False)
+    assert any(isinstance(each, StartAttempt) for each in decided(resumed).actions)
+
+
 def test_one_that_the_operator_never_heard_of_counts_too() -> None:
     broken = decided(begun(completed(90)), found(s90="Valid", s100="Invalid"))
     assert any(isinstance(each, StartAttempt) for each in broken.actions)

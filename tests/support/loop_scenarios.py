@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from lightcompute.api.labels import STOP
+from lightcompute.api.labels import STOP, VERIFY_CHECKPOINTS
 from lightcompute.api.reasons import Reason
 from lightcompute.api.words import Phase
 from lightcompute.testing.builders import RunBuilder, a_run, an_offer
@@ -213,6 +213,16 @@ SCENARIOS = {
         upkeep=broken((1, 100)),
         deeds=((110, lambda w: w.edit(suspend=True)),),
         ends=Phase.SUSPENDED,
+    ),
+    "broken, held, verified by a person's word, then gone on with": Scenario(
+        run=on_a_claim(),
+        upkeep=broken((1, 100)),
+        deeds=(
+            (110, lambda w: w.edit(suspend=True)),
+            (200, lambda w: w.annotate(VERIFY_CHECKPOINTS)),
+            (300, lambda w: w.edit(suspend=False)),
+        ),
+        attempts=2,
     ),
     "stopped while it is verified": Scenario(
         run=on_a_claim(),

@@ -188,6 +188,10 @@ class Attempt(ReportModel):
         ge=0,
         description="Steps that the attempt before it did and that it does again, since no checkpoint has them. None where that is not known.",
     )
+    final_checkpoint: Literal["Whole", "Broken"] | None = Field(
+        default=None,
+        description="What a verification after its end found of the newest checkpoint. None where it did not come to the end, or that is not known.",
+    )
     tokens_per_second: float | None = Field(default=None, ge=0, description="Measured speed.")
     charges: tuple[Charge, ...] = Field(
         default=(), max_length=MAX_CHARGES, description="The ledger of this attempt."

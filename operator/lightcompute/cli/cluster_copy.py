@@ -16,7 +16,7 @@ from lightcompute.kube.remote import Remote
 from lightcompute.kube.remote_checkpoint import SERVE_PORT, bring, serving
 from lightcompute.kube.remote_forward import HOST, forwarding
 
-_THERE = "`lightcompute checkpoint copy` with its storage, or `kubectl -n {namespace}` with a pod of your own."
+_THERE = "a pod in the namespace {namespace} that mounts its storage, with `lightgpt serve` and `kubectl port-forward`."
 
 
 async def copied(remote: Remote, run: TrainingRun, destination: Path, step: int) -> dict[str, Any]:

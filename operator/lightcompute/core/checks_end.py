@@ -164,14 +164,16 @@ def a_final_checkpoint_is_verified(facts: Facts) -> Verdict | None:
 
 def final_checkpoints_that_break_fail_the_run(facts: Facts) -> Verdict | None:
     """A broken one is made again from the newest whole one, as often as failures are borne."""
-    newest, upkeep = _ended(facts), facts.status.upkeep
-    if newest is None or upkeep is None or _final(facts) is not FinalCheckpoint.BROKEN:
+    newest = _ended(facts)
+    if newest is None or _final(facts) is not FinalCheckpoint.BROKEN:
         return None
     failures = facts.status.restarts_count_towards_max
     most = facts.run.spec.failure_policy.max_restarts
     if failures <= most:
         return None
-    told = f"{failures} failures, maxRestarts is {most}; the last one: attempt {newest.number} came to the end, and of what it left {upkeep.message}"
+    upkeep = facts.status.upkeep
+    said = f": {upkeep.message}" if upkeep is not None and is_about(upkeep, newest) else ""
+    told = f"{failures} failures, maxRestarts is {most}; the last one: the newest checkpoint of attempt {newest.number}, which came to the end, is broken{said}"
     return _over(facts, newest, Phase.FAILED, Reason.FINAL_CHECKPOINT_BROKEN, told)
 
 

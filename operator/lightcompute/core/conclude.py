@@ -15,7 +15,7 @@ from lightcompute.core.conditions import answers, with_answers
 from lightcompute.core.cost import budget_warnings, cost_of, is_due, next_poll
 from lightcompute.core.decision import Decision, Event
 from lightcompute.core.facts import Facts
-from lightcompute.core.final import is_about, is_final_broken
+from lightcompute.core.final import is_about
 from lightcompute.core.ledger import open_charge
 from lightcompute.core.revise import revised
 from lightcompute.core.saves import saves_events
@@ -127,7 +127,8 @@ def _of_upkeep(status: TrainingRunStatus, upkeep: Upkeep) -> Event:
     done = upkeep.state == "Done"
     reason = Reason.CHECKPOINTS_TENDED if done else Reason.CHECKPOINTS_NOT_TENDED
     # Another attempt may be on record by now, which makes again what this one found.
-    if any(is_about(upkeep, each) for each in status.attempts) and is_final_broken(status, upkeep):
+    about = (each for each in status.attempts if is_about(upkeep, each))
+    if done and any(each.final_checkpoint == "Broken" for each in about):
         reason = Reason.FINAL_CHECKPOINT_BROKEN
     bad = bool(upkeep.broken_steps) or not done
     return Event(

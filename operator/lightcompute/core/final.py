@@ -12,6 +12,7 @@ from lightcompute.api.reasons import Reason
 from lightcompute.api.status import Attempt, TrainingRunStatus, Upkeep
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.core.keeping import outlives_attempts
+from lightcompute.core.revise import revised
 from runcontract.upkeep import UpkeepTask
 
 
@@ -41,10 +42,13 @@ def final_checkpoint(
         return FinalCheckpoint.NOT_ASKED
     if run.spec.training is None and not status.checkpoints:
         return FinalCheckpoint.NOT_ASKED
-    upkeep = status.upkeep
-    if upkeep is None or not is_about(upkeep, newest) or upkeep.state != "Done":
-        return FinalCheckpoint.AWAITED
-    return FinalCheckpoint.BROKEN if is_final_broken(status, upkeep) else FinalCheckpoint.SOUND
+    match newest.final_checkpoint:
+        case None:
+            return FinalCheckpoint.AWAITED
+        case "Whole":
+            return FinalCheckpoint.SOUND
+        case "Broken":
+            return FinalCheckpoint.BROKEN
 
 
 def is_about(upkeep: Upkeep, attempt: Attempt) -> bool:
@@ -52,7 +56,19 @@ def is_about(upkeep: Upkeep, attempt: Attempt) -> bool:
     return upkeep.task is UpkeepTask.VERIFY and upkeep.request == final_request(attempt)
 
 
-def is_final_broken(status: TrainingRunStatus, upkeep: Upkeep) -> bool:
-    """Whether the newest checkpoint, of those on record and those that `upkeep` found, is one that it found broken."""
+def with_final_checkpoint(status: TrainingRunStatus, upkeep: Upkeep) -> TrainingRunStatus:
+    """`status` after `upkeep` was done: where it was about the end of the newest attempt, what it found is kept with that.
+
+    The newest checkpoint is that of all which are on record and which it found broken. A broken one counts as a failure, once.
+    """
+    newest = status.attempts[-1] if status.attempts else None
+    if newest is None or newest.is_live or not is_about(upkeep, newest):
+        return status
     steps = {each.step for each in status.checkpoints} | set(upkeep.broken_steps)
-    return bool(steps) and max(steps) in upkeep.broken_steps
+    is_broken = bool(steps) and max(steps) in upkeep.broken_steps
+    judged = revised(newest, final_checkpoint="Broken" if is_broken else "Whole")
+    return revised(
+        status,
+        attempts=(*status.attempts[:-1], judged),
+        restarts_count_towards_max=status.restarts_count_towards_max + int(is_broken),
+    )

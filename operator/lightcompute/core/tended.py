@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lightcompute.api.status import TrainingRunStatus, Upkeep
-from lightcompute.core.final import FinalCheckpoint, final_checkpoint
+from lightcompute.core.final import with_final_checkpoint
 from lightcompute.core.revise import revised
 from lightcompute.core.snapshot import SeenUpkeep, Snapshot, UpkeepState
 from lightcompute.core.text import cut
@@ -60,10 +60,7 @@ def _done(
         broken = {each.step for each in report.checkpoints if each.verdict not in _SOUND}
         over = revised(over, broken_steps=tuple(sorted(broken))[-MOST_TOLD:])
     after = revised(status, upkeep=over, checkpoints=_after(status.checkpoints, report.checkpoints))
-    if final_checkpoint(snapshot.run, after, is_tended=True) is FinalCheckpoint.BROKEN:
-        count = after.restarts_count_towards_max + 1
-        return revised(after, restarts_count_towards_max=count)
-    return after
+    return with_final_checkpoint(after, over)
 
 
 def _after(

@@ -16,6 +16,7 @@ from lightgpt.data.stream import TrainingStream
 from lightgpt.model.gpt import GPT
 from lightgpt.train.batches import TrainingBatches
 from lightgpt.train.determinism import make_deterministic, seed_everything
+from lightgpt.train.heap import keep_freed_memory
 from lightgpt.train.judge import ModelJudge
 from lightgpt.train.loop_parts import Pace
 from lightgpt.train.plan import Plan, make_plan
@@ -56,6 +57,8 @@ def gather(terms: Terms, world: World) -> Material:
     """Reads the data and builds the model; raises faults of the order and of the data."""
     training = terms.order.training
     threads = use_threads(terms.variables, local_size=world.local_size)
+    if world.device.type == "cpu":
+        keep_freed_memory(terms.variables)
     make_deterministic(compiles=training.compile)
     seed_everything(training.seed)
     world.join()

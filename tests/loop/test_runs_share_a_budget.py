@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lightcompute.accounts.account import Account
 from lightcompute.api.money import format_usd
 from lightcompute.api.reasons import Reason
 from lightcompute.api.training_budget import TrainingBudget
@@ -19,7 +20,6 @@ from lightcompute.api.training_run import TrainingRun
 from lightcompute.api.words import FINISHED
 from lightcompute.core.budget import Terms
 from lightcompute.core.period import EVER
-from lightcompute.kube.account import Account
 from lightcompute.loop import Loop
 from lightcompute.testing.builders import a_run, an_offer
 from lightcompute.testing.trainer import Fate, Script

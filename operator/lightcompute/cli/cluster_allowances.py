@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 
+from lightcompute.accounts.account import Account
 from lightcompute.api import TrainingBudget, TrainingRun
 from lightcompute.core.budget import Terms
 from lightcompute.core.snapshot import Allowance
-from lightcompute.kube.account import Account
 from lightcompute.kube.client import Document
 
 

@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterable
 
 from pydantic import ValidationError
 
+from lightcompute.accounts.account import Account
+from lightcompute.accounts.departure import departing
+from lightcompute.accounts.report import report, tells_but_time
 from lightcompute.api.reasons import Reason
 from lightcompute.api.training_budget import (
     MAX_DEPARTED,
@@ -25,10 +28,7 @@ from lightcompute.api.training_run import TrainingRun
 from lightcompute.backend import Conflict, PermanentFault, TemporaryFault
 from lightcompute.core.budget import Terms
 from lightcompute.core.snapshot import Allowance
-from lightcompute.kube.account import Account
-from lightcompute.kube.account_report import report, tells_but_time
 from lightcompute.kube.client import ClusterClient, Document
-from lightcompute.kube.departure import departing
 from lightcompute.kube.faults import NotFound
 from lightcompute.kube.paths import BUDGETS
 from lightcompute.kube.reading import Unreadable

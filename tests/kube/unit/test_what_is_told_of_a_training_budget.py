@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from lightcompute.accounts.account import Account
+from lightcompute.accounts.departure import departing
+from lightcompute.accounts.report import report, tells_but_time
 from lightcompute.api.money import format_usd
 from lightcompute.api.training_budget import TrainingBudget, TrainingBudgetStatus
 from lightcompute.core.budget import Terms
 from lightcompute.core.period import EVER
-from lightcompute.kube.account import Account
-from lightcompute.kube.account_report import report, tells_but_time
-from lightcompute.kube.departure import departing
 from lightcompute.testing.builders import (
     RunBuilder,
     a_run,

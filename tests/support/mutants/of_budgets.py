@@ -6,8 +6,8 @@ from support.mutants.mutant import Mutant
 
 _CLAIM = "operator/lightcompute/core/claim.py"
 _ALLOWANCE = "operator/lightcompute/core/allowance.py"
-_ACCOUNT = "operator/lightcompute/kube/account.py"
-_REPORT = "operator/lightcompute/kube/account_report.py"
+_ACCOUNT = "operator/lightcompute/accounts/account.py"
+_REPORT = "operator/lightcompute/accounts/report.py"
 _OF_CLAIMS = ("tests/core/test_what_training_budgets_let_runs_reserve.py",)
 _OF_ACCOUNTS = ("tests/kube/unit/test_what_is_told_of_a_training_budget.py",)
 

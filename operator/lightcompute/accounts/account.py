@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from lightcompute.accounts.departure import departing
 from lightcompute.api.money import MicroUSD
 from lightcompute.api.status import TrainingRunStatus
 from lightcompute.api.training_budget import (
@@ -19,7 +20,6 @@ from lightcompute.core.budget import Terms
 from lightcompute.core.claim import Claim, claim_of
 from lightcompute.core.period import EVER, Calendar, Span
 from lightcompute.core.snapshot import Allowance
-from lightcompute.kube.departure import departing
 
 _SPANS = {
     BudgetPeriod.DAILY: Span.DAY,

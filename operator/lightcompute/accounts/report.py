@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
+from lightcompute.accounts.account import Account
+from lightcompute.accounts.departure import amount_in, bounded
 from lightcompute.api.money import MAX_AMOUNT, MicroUSD
 from lightcompute.api.reasons import Reason
 from lightcompute.api.status import TrainingRunStatus
@@ -22,8 +24,6 @@ from lightcompute.api.training_budget import (
 from lightcompute.api.words import BudgetConditionType
 from lightcompute.core.claim import spent_in
 from lightcompute.core.period import EVER, Period
-from lightcompute.kube.account import Account
-from lightcompute.kube.departure import amount_in, bounded
 
 
 def report(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from itertools import pairwise
 
 import pytest
@@ -16,7 +17,7 @@ from runcontract.losses import Loss
 
 LOSS = Loss(nats_per_token=2.0, nats_per_character=1.0, bits_per_byte=1.5)
 VIEW = RunView(
-    name="run", phase=Phase.RUNNING, message="it runs", attempt=1, step=1, max_steps=3000, training_loss=4.25,
+    name="run", phase=Phase.RUNNING, reason="", message="it runs", attempt=1, step=1, max_steps=3000, training_loss=4.25,
     validation=None, best_validation=None, tokens_per_second=12345.6, remaining_seconds=250.0, spent=41_200,
     forecast=2_500_000, limit=20_000_000, has_price=True, saves=None, sample="", unit="NatsPerCharacter",
 )  # fmt: skip
@@ -91,3 +92,26 @@ def test_a_sample_is_drawn_as_text_and_never_as_markup() -> None:
     assert "a [red]fault[/red]" in drawn
     assert "4.2500 nats/token" in drawn
     assert "$0.0412 so far" in drawn
+
+
+def test_who_waits_for_money_is_told_so_once_and_again_when_it_is_something_else() -> None:
+    screen = Screen()
+    waiting = replace(VIEW, phase=Phase.PENDING, reason=Reason.WAITING_FOR_BUDGET)
+    for message in ("team has $1.00 left", "team has $1.00 left", "team has $2.00 left"):
+        screen.display.show(replace(waiting, message=message), "")
+    screen.display.show(VIEW, "")
+    screen.display.show(replace(waiting, message="team has $2.00 left"), "")
+    starts = [line.partition(". It starts")[0] for line in screen.lines if "pending" in line]
+    assert starts == [f"pending: team has ${amount}.00 left" for amount in (1, 2, 2)]
+
+
+def test_the_picture_of_a_run_that_waits_for_money_says_what_for() -> None:
+    waiting = replace(
+        VIEW, phase=Phase.PENDING, reason=Reason.WAITING_FOR_BUDGET, message="team is spent"
+    )
+    console = Console(width=120, record=True, file=StringIO())
+    console.print(picture(waiting, ""))
+    said = console.export_text()
+    assert "team is spent" in said
+    assert "Ctrl-C leaves" in said
+    assert "saves" not in said

@@ -248,11 +248,11 @@ class Reason(Word):
 
     WAITING_FOR_BUDGET = (
         "WaitingForBudget",
-        "A TrainingBudget of the namespace has no room for what the run reserves before it starts. It starts when there is: when others end, the next period begins, or the limit is raised.",
+        "A TrainingBudget that the run draws from has no room for what the run reserves before it starts. It starts when there is: when others end, the next period begins, or the limit is raised.",
     )
     TRAINING_BUDGET_EXHAUSTED = (
         "TrainingBudgetExhausted",
-        "A TrainingBudget of the namespace lets the attempt go on no longer; it was asked to save and leave.",
+        "A TrainingBudget that the run draws from lets the attempt go on no longer; it was asked to save and leave.",
     )
     BUDGET_ACCEPTED = "BudgetAccepted", "The TrainingBudget is kept as written."
     BUDGET_REFUSED = (

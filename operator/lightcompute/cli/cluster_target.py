@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from lightcompute.api import TrainingBudget
@@ -21,6 +22,7 @@ from lightcompute.kube.client import Document
 from lightcompute.kube.reading import Unreadable, read_run
 from lightcompute.kube.remote import Remote
 from lightcompute.kube.remote_faults import told_to_people
+from runcontract.faults import ConfigurationFault, Fault
 
 _Answer = TypeVar("_Answer")
 
@@ -73,6 +75,20 @@ class ClusterTarget:
         """That runs are bound by nothing but their own limits."""
         return f"No TrainingBudget in namespace {self.remote.namespace}: each run has its own budget alone."
 
+    def notes_on_budgets(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def set_budget(self, file: Path) -> str:
+        """Not by this command: in a cluster its administrators write them. Raises `ConfigurationFault` that says how."""
+        space = shlex.join(("-n", self.remote.namespace))
+        raise _by_kubectl(f"kubectl apply {space} -f {shlex.quote(str(file))}")
+
+    def delete_budget(self, name: str) -> str:
+        """As `set_budget`."""
+        space = shlex.join(("-n", self.remote.namespace))
+        raise _by_kubectl(f"kubectl delete tbudget {space} {shlex.quote(name)}")
+
     def foresee(self, order: FileOrder) -> Iterator[str]:
         """In the pools of all TrainingClusters."""
         from lightcompute.cli.cluster_foresight import foreseen
@@ -98,6 +114,17 @@ class ClusterTarget:
         except Unreadable:
             sight = None
         return Listed(namespace=metadata["namespace"], name=metadata["name"], sight=sight)
+
+
+def _by_kubectl(command: str) -> ConfigurationFault:
+    return ConfigurationFault(
+        Fault(
+            where="where the budget is",
+            found="a namespace of a cluster",
+            expected="this machine: in a cluster those who may write TrainingBudgets do so by kubectl",
+            action=f"`{command}` does it.",
+        )
+    )
 
 
 def _options(where: Whereabouts, remote: Remote) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 5.0
 _PICTURE_SECONDS = 0.5
+WAITS = "It starts when there is room: when another run ends, a period begins or the limit is raised. Ctrl-C leaves."
 
 
 class Display(Protocol):
@@ -64,6 +65,7 @@ class PlainDisplay:
         self._phase: Phase | None = None
         self._step = -1
         self._trouble = ""
+        self._waits_for = ""
         self._validation = ""
 
     def show(self, view: RunView, trouble: str) -> None:
@@ -71,8 +73,11 @@ class PlainDisplay:
         if trouble and trouble != self._trouble:
             self._write(f"waiting: {trouble}")
         self._trouble = trouble
-        if view.phase is not self._phase:
-            self._phase = view.phase
+        if view.waits_for_money:
+            self._phase = None
+            self._wait_for_money(view)
+        elif view.phase is not self._phase:
+            self._phase, self._waits_for = view.phase, ""
             self._write(f"{view.phase.lower()}: {view.message}" if view.message else view.phase)
         moved = view.step != self._step and view.training_loss is not None
         if moved and self._clock() >= self._next_at:
@@ -82,6 +87,12 @@ class PlainDisplay:
             is_new = view.validation_text() != self._validation
             self._validation = view.validation_text()
             self._write(progress_line(view, with_validation=is_new))
+
+    def _wait_for_money(self, view: RunView) -> None:
+        """Whenever what it waits for changed."""
+        if view.message != self._waits_for:
+            self._waits_for = view.message
+            self._write(f"pending: {view.message}. {WAITS}")
 
     def tell(self, event: Event) -> None:
         """Writes warnings; what is normal shows in the phase."""
@@ -163,7 +174,8 @@ def picture(view: RunView, trouble: str) -> RenderableType:
     body: list[RenderableType] = [head, bar, rows]
     if trouble:
         body.append(Text(f"waiting: {trouble}", style="yellow"))
-    body.append(Text("Ctrl-C saves and leaves.", style="dim"))
+    last = WAITS if view.waits_for_money else "Ctrl-C saves and leaves."
+    body.append(Text(last, style="dim"))
     return Group(*body)
 
 
@@ -180,5 +192,5 @@ def _rows(view: RunView) -> tuple[tuple[str, str], ...]:
         ("time left", "" if view.remaining_seconds is None else text.duration(view.remaining_seconds)),
         ("cost", view.cost_text()),
         ("it writes", sample[:100]),
-        ("state", view.message if view.training_loss is None else ""),
+        ("state", view.message if view.training_loss is None or view.waits_for_money else ""),
     )  # fmt: skip

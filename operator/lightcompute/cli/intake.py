@@ -85,7 +85,10 @@ def take_in(folder: RunFolder, wanted: TrainingRun) -> Intake:
 def _merged(old: TrainingRun, wanted: TrainingRun) -> TrainingRun:
     """The run `old` as `wanted` has it."""
     metadata = old.metadata.model_copy(
-        update={"annotations": {**old.metadata.annotations, **wanted.metadata.annotations}}
+        update={
+            "annotations": {**old.metadata.annotations, **wanted.metadata.annotations},
+            "labels": wanted.metadata.labels,
+        }
     )
     return wanted.model_copy(update={"metadata": metadata, "status": old.status})
 

@@ -25,7 +25,9 @@ from lightcompute.core.facts import establish
 from lightcompute.core.prospect import prospect_at
 from lightcompute.core.snapshot import Snapshot
 from lightcompute.local import command, records
-from lightcompute.local.backend import GRACE_SECONDS, LocalBackend, local_offer
+from lightcompute.local.attempts import GRACE_SECONDS
+from lightcompute.local.backend import LocalBackend, local_offer
+from lightcompute.local.books import Books
 from lightcompute.local.folder import RunFolder, Runs
 from lightcompute.local.machine import this_machine
 
@@ -58,17 +60,20 @@ def _run_words(order: FileOrder) -> tuple[str, ...]:
 
 def _snapshot(runs: Runs, folder: RunFolder, taken: Intake) -> Snapshot:
     """The run as it would be, with what is seen of the one that is there."""
+    allowances = Books(runs).allowances(taken.run, records.now())
     seen = None if taken.new else asyncio.run(LocalBackend(runs).observe(folder.name))
     if seen is not None:
         return replace(
             seen,
             run=taken.run,
+            allowances=allowances,
             offers=(local_offer(taken.run),),
             faults=command.faults(taken.run),
         )
     return Snapshot(
         run=taken.run,
         now=records.now(),
+        allowances=allowances,
         offers=(local_offer(taken.run),),
         faults=command.faults(taken.run),
         grace_seconds=GRACE_SECONDS,

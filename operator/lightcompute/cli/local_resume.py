@@ -10,6 +10,7 @@ from lightcompute.api import Phase, TrainingRun
 from lightcompute.api.words import FINISHED
 from lightcompute.cli import preview, summary
 from lightcompute.cli.intake import Intake
+from lightcompute.cli.local_budgets import refuse_unreadable
 from lightcompute.cli.run import carry_out
 from lightcompute.local.folder import RunFolder, Runs, controlling
 from lightcompute.local.store import RunStore, with_spec
@@ -19,6 +20,7 @@ def go_on(runs: Runs, folder: RunFolder) -> int:
     """Runs it to rest; the exit code, as that of `run`."""
     store = RunStore(folder)
     command = shlex.join(("lightcompute", "resume", folder.name))
+    refuse_unreadable(runs)
     with controlling(folder):
         run = store.read()
         if run.status.phase in FINISHED - {Phase.FAILED}:

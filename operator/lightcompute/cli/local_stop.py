@@ -13,7 +13,8 @@ from lightcompute.cli.target import Halt
 from lightcompute.cli.view import view_of
 from lightcompute.core.progress import Progress
 from lightcompute.local import records
-from lightcompute.local.backend import GRACE_SECONDS, LocalBackend
+from lightcompute.local.attempts import GRACE_SECONDS
+from lightcompute.local.backend import LocalBackend
 from lightcompute.local.controller import Controller, rests
 from lightcompute.local.folder import RunFolder, Runs, controlling
 from lightcompute.local.store import RunStore, with_spec

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from lightcompute.cli.target import (
 )
 from lightcompute.local import records
 from lightcompute.local.backend import local_place
+from lightcompute.local.books import Books
 from lightcompute.local.folder import RunFolder, Runs, controlling, runs_root
 from lightcompute.local.progress import newest_progress
 from lightcompute.local.removal import remove
@@ -32,6 +34,7 @@ from runcontract.exit_codes import ExitCode
 from runcontract.faults import ContractFault
 
 if TYPE_CHECKING:
+    from lightcompute.cli.local_budgets import LocalBudgets
     from lightcompute.cli.local_checkpoints import LocalCheckpoints
 
 
@@ -59,12 +62,30 @@ class LocalTarget:
         return (PoolRow(place=local_place(), runs=alive),)
 
     def budgets(self) -> tuple[TrainingBudget, ...]:
-        """None: nobody here looks over all runs."""
-        return ()
+        """Those beside the runs."""
+        return self._budgets.told()
 
     def no_budgets(self) -> str:
-        """Where they are."""
-        return "TrainingBudgets are for runs in a cluster (-n NAMESPACE); on this machine each run has its own budget alone."
+        """Where one comes from."""
+        return f"No TrainingBudget beside the runs in {self._runs.root}: each run has its own budget alone. `lightcompute budgets set FILE` makes one."
+
+    def notes_on_budgets(self) -> tuple[str, ...]:
+        """Which runs they don't hold."""
+        return self._budgets.notes()
+
+    def set_budget(self, file: Path) -> str:
+        """Beside the runs."""
+        return self._budgets.set(file)
+
+    def delete_budget(self, name: str) -> str:
+        """With what is remembered of it."""
+        return self._budgets.delete(name)
+
+    @cached_property
+    def _budgets(self) -> LocalBudgets:
+        from lightcompute.cli.local_budgets import LocalBudgets
+
+        return LocalBudgets(self._runs)
 
     def foresee(self, order: FileOrder) -> Iterator[str]:
         """On this machine, which is all that there is."""
@@ -163,6 +184,8 @@ class LocalRun:
                 return int(ExitCode.INTERNAL_ERROR)
         with controlling(self._folder):
             keep = self._keeps(with_checkpoints=with_checkpoints)
+            # First noted, then gone: a crash between the two leaves a run that is counted by itself.
+            Books(self._runs).depart(run.metadata.uid, records.now())
             kept = remove(self._folder, run_uid=run.metadata.uid, keep_checkpoints=keep)
         click.echo(f"{name} is deleted." + (f" Its checkpoints are in {kept}." if kept else ""))
         return int(ExitCode.DONE)

@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reproduce": ("lightcompute.cli.reproduce:reproduce", "Run again, and say whether it came out bit for bit the same."),
     "record": ("lightcompute.cli.record:record", "Commit what came of a run to a git repository, and tag it."),
     "clusters": ("lightcompute.cli.clusters:clusters", "List the places that runs may go to, and what is free there."),
-    "budgets": ("lightcompute.cli.budgets:budgets", "List what the runs of a namespace may cost together, and what is left."),
+    "budgets": ("lightcompute.cli.budgets:budgets", "List what runs may cost together, and what is left; on this machine, set it."),
     "operator": ("lightcompute.cli.operate:operator", "Look after the TrainingRuns of a cluster."),
 }  # fmt: skip
 

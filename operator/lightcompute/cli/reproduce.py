@@ -15,6 +15,7 @@ from lightcompute.api import Phase, TrainingRun
 from lightcompute.api.trainer import Variable
 from lightcompute.cli import text
 from lightcompute.cli.intake import take_in
+from lightcompute.cli.local_budgets import refuse_unreadable
 from lightcompute.cli.options import runs_dir_option
 from lightcompute.cli.run import carry_out
 from lightcompute.cli.summary import exit_code
@@ -44,6 +45,7 @@ def reproduce(name: str, new_name: str | None, as_json: bool, runs_dir: Path | N
     audit = _audit(before)
     again = runs.folder(new_name or f"{name[:57]}-again")
     _tell("This machine", comparison.differences_beforehand(audit))
+    refuse_unreadable(runs)
     with acting(again):
         taken = take_in(again, _repeated(run, audit, again.name))
         command = f"lightcompute reproduce {name} --name {again.name}"

@@ -13,6 +13,7 @@ from lightcompute.api import TrainingRun
 from lightcompute.cli import preview, summary
 from lightcompute.cli.display import display_for_output
 from lightcompute.cli.intake import Intake, take_in, wanted_run
+from lightcompute.cli.local_budgets import refuse_unreadable
 from lightcompute.cli.options import assignments_option, price_option, runs_dir_option
 from lightcompute.cli.view import view_of
 from lightcompute.core.progress import Progress
@@ -38,7 +39,7 @@ def run(
     """Train what FILE orders, on this machine, or go on with it.
 
     FILE is a TrainingRun, as `kubectl apply` takes it. The same command again goes on where the run was left, whoever left
-    it. Ctrl-C saves and leaves.
+    it. Ctrl-C saves and leaves. A run waits while the TrainingBudgets of this machine (`lightcompute budgets`) have no room for it.
 
     What decides the numbers of a training that has begun cannot be changed; what can: its length and its reports
     (maxSteps, maxEpochs, evaluation, samples, target, earlyStopping), budget, checkpoints, failurePolicy, suspend.
@@ -47,6 +48,7 @@ def run(
     runs = runs_root(runs_dir)
     folder = runs.folder(wanted.metadata.name)
     command = _command(file, assignments, name, price, runs_dir)
+    refuse_unreadable(runs)
     with acting(folder):
         taken = take_in(folder, wanted)
         if taken.over:

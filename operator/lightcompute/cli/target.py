@@ -193,6 +193,15 @@ class Target(Protocol):
     def no_budgets(self) -> str:
         """What is said where there are none."""
 
+    def notes_on_budgets(self) -> tuple[str, ...]:
+        """Sentences below the list of budgets."""
+
+    def set_budget(self, file: Path) -> str:
+        """Makes or changes the budget of a file; what was done."""
+
+    def delete_budget(self, name: str) -> str:
+        """Deletes the budget `name`; what was done."""
+
     def foresee(self, order: FileOrder) -> Iterator[str]:
         """Lines that say where the run of a file would go now. Raises what would keep it from being made."""
 

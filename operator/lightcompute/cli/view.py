@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lightcompute.api import Phase, TrainingRun
+from lightcompute.api import Phase, Reason, TrainingRun
 from lightcompute.api.money import MicroUSD, charge
 from lightcompute.api.status import Saves
 from lightcompute.cli import text
@@ -22,6 +22,7 @@ class RunView:
 
     name: str
     phase: Phase
+    reason: str
     message: str
     attempt: int
     step: int
@@ -43,6 +44,11 @@ class RunView:
     def share(self) -> float | None:
         """How much of the run is done, from 0 to 1."""
         return min(self.step / self.max_steps, 1.0) if self.max_steps else None
+
+    @property
+    def waits_for_money(self) -> bool:
+        """Whether TrainingBudgets have no room for it now."""
+        return self.phase is Phase.PENDING and self.reason == Reason.WAITING_FOR_BUDGET
 
     def step_text(self) -> str:
         """`120/3,000`."""
@@ -99,6 +105,7 @@ def view_of(run: TrainingRun, progress: Progress | None, now: datetime) -> RunVi
     return RunView(
         name=run.metadata.name,
         phase=status.phase,
+        reason=status.reason,
         message=status.message,
         attempt=status.attempts[-1].number if status.attempts else 0,
         step=numbers.step,

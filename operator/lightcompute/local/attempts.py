@@ -28,6 +28,8 @@ from lightcompute.local.tail import ReportTail
 from runcontract import environment
 from runcontract.results import TerminationMessage
 
+GRACE_SECONDS = 30
+"""Shortest time from asking an attempt to leave until it is killed."""
 _START_SECONDS = 20.0
 _PIECES_AT_ONCE = 8
 

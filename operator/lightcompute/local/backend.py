@@ -10,6 +10,7 @@ import json
 import os
 import platform
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,9 +32,10 @@ from lightcompute.core.decision import (
     TellAttempt,
 )
 from lightcompute.core.progress import Progress
-from lightcompute.core.snapshot import Child, Offer, Snapshot
+from lightcompute.core.snapshot import Allowance, Child, Offer, Snapshot
 from lightcompute.local import command, records
-from lightcompute.local.attempts import AttemptProcesses
+from lightcompute.local.attempts import GRACE_SECONDS, AttemptProcesses
+from lightcompute.local.books import Books
 from lightcompute.local.folder import RunFolder, Runs
 from lightcompute.local.inventory import FoundCheckpoint, Inventory
 from lightcompute.local.machine import this_machine
@@ -43,11 +45,11 @@ from lightcompute.local.store import RunStore, StatusChanged, source_folder
 from runcontract import folder as names
 from runcontract.audit import Audit
 from runcontract.base import ReportModel
+from runcontract.faults import ContractFault, StorageFault
 from runcontract.results import KeptCheckpoint, Results
 
 PRICE = "lightcompute.dev/price-per-hour-usd"
 """Annotation: what this machine costs for an hour."""
-GRACE_SECONDS = 30
 MAX_ATTEMPTS_SEEN = 32
 _MAX_REPORT_BYTES = 4 << 20
 
@@ -62,6 +64,9 @@ class LocalBackend:
         self._tell = tell
         self._attempts: dict[tuple[str, int], AttemptProcesses] = {}
         self._inventories: dict[str, Inventory] = {}
+        self._books = Books(runs)
+        self._seen: dict[str, tuple[datetime, tuple[Allowance, ...]]] = {}
+        """What TrainingBudgets had for a run when it was last observed, and when that was."""
 
     def progress(self, run: TrainingRun) -> Progress | None:
         """What the newest attempt has said up to now; cheap enough to ask several times a second."""
@@ -72,6 +77,14 @@ class LocalBackend:
         """Whether the newest attempt has a supervisor."""
         newest = self._newest(run)
         return newest is not None and newest.is_alive()
+
+    def has_other_allowances(self, run: TrainingRun) -> bool:
+        """Whether TrainingBudgets have more or less for the run than when it was last observed; cheap enough to ask several times a second."""
+        seen = self._seen.get(run.metadata.uid)
+        if seen is None:
+            return False
+        now, allowances = seen
+        return self._books.allowances(run, now) != allowances
 
     def kill(self, run: TrainingRun) -> None:
         """Ends the newest attempt without its time of grace."""
@@ -91,10 +104,13 @@ class LocalBackend:
         if not folder.exists():
             return None
         try:
-            run = RunStore(folder).read()
+            run, now = RunStore(folder).read(), records.now()
+            allowances = self._books.allowances(run, now)
+            self._seen[run.metadata.uid] = now, allowances
             return Snapshot(
                 run=run,
-                now=records.now(),
+                now=now,
+                allowances=allowances,
                 children=self._children(run, folder),
                 offers=(local_offer(run),),
                 checkpoints=self._checkpoints(folder),
@@ -107,15 +123,22 @@ class LocalBackend:
             raise TemporaryFault(f"{folder.path} cannot be read: {error}") from error
 
     async def record(self, run: TrainingRun, status: TrainingRunStatus) -> TrainingRun:
-        """Writes the status, unless somebody else did since the run was read."""
+        """Writes the status, unless since the run was read somebody else did, or what TrainingBudgets have for it changed."""
         store = RunStore(self._runs.folder(run.metadata.name))
         version = run.metadata.resource_version or ""
         try:
-            store.write_status(status, version=version)
+            with self._books.held():
+                # What is to be recorded was decided by what budgets had left.
+                if self.has_other_allowances(run):
+                    raise Conflict(
+                        f"{store.folder.path}: another run has just reserved or freed money."
+                    )
+                store.write_status(status, version=version)
+                self._books.remember(records.now())
             return store.read()
         except StatusChanged as error:
             raise Conflict(f"{error} was changed by another process.") from error
-        except OSError as error:
+        except (OSError, StorageFault) as error:
             raise TemporaryFault(f"{store.folder.path} cannot be written: {error}") from error
 
     async def perform(self, run: TrainingRun, action: Action) -> None:
@@ -133,6 +156,7 @@ class LocalBackend:
                     return  # Records and logs stay for people; nothing else is left.
                 case DeleteRun():
                     keep = run.spec.checkpoints.when_deleted == "Retain"
+                    self._books.depart(run.metadata.uid, records.now())
                     remove(folder, run_uid=run.metadata.uid, keep_checkpoints=keep)
                 case StartUpkeep() | ReleaseUpkeep() | TellAttempt():
                     return  # Commands see to that here: nothing of it is seen, so nothing is decided.
@@ -140,6 +164,8 @@ class LocalBackend:
                     return  # No finalizers here: a folder is deleted by whoever deletes it.
         except OSError as error:
             raise TemporaryFault(f"{folder.path}: {error.strerror or error}") from error
+        except ContractFault as error:
+            raise TemporaryFault(str(error)) from error
 
     async def announce(self, run: TrainingRun, events: tuple[Event, ...]) -> None:  # noqa: ARG002 - one terminal, one run
         """Tells whoever listens."""

@@ -22,6 +22,8 @@ from lightcompute.loop import Look, Loop
 
 TICK_SECONDS = 0.25
 _LONGEST_WAIT_SECONDS = 60.0
+_BUDGETS_SECONDS = 1.0
+"""So often it is seen whether other runs, or a person, changed what TrainingBudgets have left."""
 _SOON = timedelta(seconds=0.5)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -76,7 +78,7 @@ class Controller:
         """Until it is time to look again or something happened, showing the run meanwhile."""
         begin = asyncio.get_running_loop().time()
         seen = self._stamp(run)
-        due = _due(look)
+        due, asked = _due(look), begin
         while self._stamp(run) == seen:
             if len(self._interruptions) > self._acted_on:
                 self._interrupt(run)
@@ -85,6 +87,10 @@ class Controller:
             waited = asyncio.get_running_loop().time() - begin
             if (due is not None and records.now() >= due) or waited > _LONGEST_WAIT_SECONDS:
                 return
+            if waited >= asked - begin + _BUDGETS_SECONDS:
+                asked = begin + waited
+                if self._backend.has_other_allowances(run):
+                    return
             await asyncio.sleep(TICK_SECONDS)
 
     def _stamp(self, run: TrainingRun) -> tuple[object, ...]:

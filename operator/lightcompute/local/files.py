@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 MAX_RECORD_BYTES = 1 << 20
+Stamp = tuple[int, int, int] | None
+"""Of a file: another one when it was replaced or written; None where there is none."""
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -40,6 +42,15 @@ def sync_folder(folder: Path) -> None:
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """Writes a record of ours as JSON."""
     write_whole(path, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+
+
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of the file at `path`."""
+    try:
+        stat = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -271,3 +272,8 @@ def test_a_budget_of_the_namespace_that_has_no_room_is_told(
     assert rows(said) == [["us-ord1", "$1.29", "WaitingForBudget"]]
     listed = commands.call("budgets")
     assert "not looked at yet" in listed.out
+    (document,) = json.loads(commands.call("budgets", "list", "--json").out)
+    assert document["spec"]["limitUSD"] == "20.00"
+    refused = commands.call("budgets", "set", commands.file())
+    assert refused.code == 10
+    assert f"kubectl apply -n {commands.namespace} -f " in refused.err

@@ -8,8 +8,10 @@ _CLAIM = "operator/lightcompute/core/claim.py"
 _ALLOWANCE = "operator/lightcompute/core/allowance.py"
 _ACCOUNT = "operator/lightcompute/accounts/account.py"
 _REPORT = "operator/lightcompute/accounts/report.py"
+_BOOKS = "operator/lightcompute/local/books.py"
 _OF_CLAIMS = ("tests/core/test_what_training_budgets_let_runs_reserve.py",)
 _OF_ACCOUNTS = ("tests/kube/unit/test_what_is_told_of_a_training_budget.py",)
+_OF_BOOKS = ("tests/local/test_budgets_beside_the_runs.py",)
 
 OF_BUDGETS: tuple[Mutant, ...] = (
     Mutant(
@@ -123,5 +125,45 @@ OF_BUDGETS: tuple[Mutant, ...] = (
         new="each.since is not None and (each.since, uid) < mine:",
         breaks="A run that was promised its money is stopped for one that came later.",
         tests=_OF_ACCOUNTS,
+    ),
+    Mutant(
+        name="what-was-left-a-moment-ago-is-reserved",
+        file="operator/lightcompute/local/backend.py",
+        old="                if self.has_other_allowances(run):\n",
+        new="                if False:\n",
+        breaks="Two processes on a laptop get the same dollar.",
+        tests=_OF_BOOKS,
+    ),
+    Mutant(
+        name="a-deletion-that-was-cut-short-counts-twice",
+        file=_BOOKS,
+        old="            is_gone=lambda uid: uid not in runs and not unread,\n",
+        new="            is_gone=lambda uid: True,\n",
+        breaks="Money is missing that nobody spent.",
+        tests=_OF_BOOKS,
+    ),
+    Mutant(
+        name="what-is-over-is-told-with-the-new-limit",
+        file=_BOOKS,
+        old="            self._remember(name, now)  # What is over was over under the old terms.\n",
+        new="",
+        breaks="The history says of a period that it had a limit which it never had.",
+        tests=_OF_BOOKS,
+    ),
+    Mutant(
+        name="what-cannot-be-read-costs-nothing",
+        file=_BOOKS,
+        old="                yield replace(found, fault=found.fault or unread)\n",
+        new="                yield found\n",
+        breaks="What a run with a damaged status spent is spent again.",
+        tests=_OF_BOOKS,
+    ),
+    Mutant(
+        name="a-new-budget-remembers-another",
+        file="operator/lightcompute/local/budget_files.py",
+        old="        self._status_path(name).unlink(missing_ok=True)  # of one whose deletion was cut short\n",
+        new="",
+        breaks="What a deleted budget counted is counted against a new one of its name.",
+        tests=_OF_BOOKS,
     ),
 )

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from lightcompute.api import Reason, TrainingBudget, TrainingRun, format_usd, parse_training_run
-from lightcompute.api.training_budget import TrainingBudgetStatus
+from lightcompute.api import Reason, TrainingRun, format_usd, parse_training_run
 from lightcompute.backend import Conflict, TemporaryFault
 from lightcompute.core.decide import decide
 from lightcompute.core.decision import DeleteRun
@@ -19,11 +18,9 @@ from lightcompute.local.backend import PRICE, LocalBackend
 from lightcompute.local.books import Books
 from lightcompute.local.folder import RunFolder, Runs
 from lightcompute.local.store import RunStore
-from lightcompute.testing.builders import RunBuilder, a_run, an_ended_attempt, at
 from runcontract.faults import ConfigurationFault
+from support.budgeted_runs import NOW, a_budget, ended, put, spent, told
 
-NOW = at(600)
-"""Ten minutes after the attempts of builders began."""
 A_MINUTE = "0.06"
 """Cost of one, at a tenth of a cent a second."""
 
@@ -31,32 +28,6 @@ A_MINUTE = "0.06"
 @pytest.fixture
 def runs(tmp_path: Path) -> Runs:
     return Runs(tmp_path / "runs")
-
-
-def ended(seconds: float = 60) -> RunBuilder:
-    return a_run().with_attempts(an_ended_attempt(seconds=seconds, price="3.60"))
-
-
-def put(runs: Runs, name: str, run: RunBuilder) -> RunFolder:
-    """On the disk, with its status."""
-    store, built = RunStore(runs.folder(name)), run.build()
-    known = store.create(built)
-    store.write_status(built.status, version=known.metadata.resource_version or "")
-    return store.folder
-
-
-def a_budget(limit: str = "1.00", **spec: Any) -> TrainingBudget:
-    return TrainingBudget.model_validate(
-        {"metadata": {"name": "team"}, "spec": {"limitUSD": limit, **spec}}
-    )
-
-
-def told(runs: Runs, now: datetime = NOW) -> TrainingBudgetStatus:
-    return Books(runs).told(now)[0].status
-
-
-def spent(runs: Runs, now: datetime = NOW) -> str:
-    return format_usd(told(runs, now).spent_usd)
 
 
 def uid(folder: RunFolder) -> str:

@@ -89,9 +89,16 @@ class Controller:
                 return
             if waited >= asked - begin + _BUDGETS_SECONDS:
                 asked = begin + waited
-                if self._backend.has_other_allowances(run):
+                if self._money_changed(run):
                     return
             await asyncio.sleep(TICK_SECONDS)
+
+    def _money_changed(self, run: TrainingRun) -> bool:
+        """Whether TrainingBudgets have more or less for the run; where that cannot be read now, the next look tells why."""
+        try:
+            return self._backend.has_other_allowances(run)
+        except OSError:
+            return False
 
     def _stamp(self, run: TrainingRun) -> tuple[object, ...]:
         """What changes when something happened that the loop should see."""

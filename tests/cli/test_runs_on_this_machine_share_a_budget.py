@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from lightcompute.api import Phase, Reason
+from lightcompute.api import Phase, Reason, TrainingBudget
+from lightcompute.local.books import Books
+from lightcompute.local.folder import Runs
 from support.local_budgets import DOLLAR_A_SECOND, LocalBudget
 from support.local_runs import LocalRun, eventually
 
@@ -158,6 +161,18 @@ def test_explain_says_whether_a_run_would_find_room(local_run: Make) -> None:
     assert code == 0, said
     assert "it would not start now" in said
     assert "TrainingBudget team allows $50.00" in said
+
+
+def test_periods_that_are_over_are_listed(local_run: Make) -> None:
+    run = local_run()
+    spec = {"limitUSD": "7.00", "period": "Daily"}
+    given = TrainingBudget.model_validate({"metadata": {"name": "team"}, "spec": spec})
+    Books(Runs(run.base / "runs")).allow(given, datetime.now(UTC) - timedelta(days=2))
+    code, said = LocalBudget(run).ask("--history")
+    assert code == 0
+    header, *rows = (line.split() for line in said.partition("\n\n")[2].splitlines())
+    assert header == ["BUDGET", "FROM", "UNTIL", "SPENT", "LIMIT"]
+    assert [(row[0], *row[-2:]) for row in rows] == [("team", "$0.00", "$7.00")] * 2
 
 
 @pytest.mark.parametrize(

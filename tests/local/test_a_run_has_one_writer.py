@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,16 @@ def test_only_one_acts_and_the_other_is_told_who(store: RunStore) -> None:
     ):
         pytest.fail("two act at once")
     assert not store.folder.has_controller()
+
+
+def test_who_only_asks_whether_somebody_acts_keeps_nobody_from_acting(store: RunStore) -> None:
+    with controlling(store.folder):
+        pass
+    asking = os.open(store.folder.controller_lock, os.O_RDWR)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    threading.Timer(0.03, os.close, (asking,)).start()
+    with controlling(store.folder):
+        assert store.folder.has_controller()
 
 
 def test_a_folder_that_came_to_nothing_is_removed_and_a_run_is_not(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ ATTEMPTS = "attempts"
 _REQUESTS = "requests"
 _CONTROLLER_LOCK = "controller.lock"
 _CHANGE_LOCK = "change.lock"
+_TRIES, _TRY_SECONDS = 5, 0.02
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -183,10 +185,16 @@ def _remove_empty(run: RunFolder) -> None:
 
 
 def _lock(run: RunFolder) -> int | None:
+    """The lock, tried for a moment: whoever asks whether it is held holds it just then, and others who wait for money ask every second."""
     try:
-        return try_lock(run.controller_lock)
+        for _ in range(_TRIES):
+            lock = try_lock(run.controller_lock)
+            if lock is not None:
+                return lock
+            time.sleep(_TRY_SECONDS)
     except OSError as error:
         raise unwritable(run.path, error) from error
+    return None
 
 
 def unwritable(path: Path, error: OSError) -> StorageFault:

@@ -92,7 +92,10 @@ class Takers:
             self._attempts[key] = AttemptProcesses(
                 folder.attempt(number), run_uid=run.metadata.uid, number=number
             )
-        child = self._attempts[key].child(through_torchrun=command.uses_torchrun(run))
+        try:
+            child = self._attempts[key].child(through_torchrun=command.uses_torchrun(run))
+        except OSError:
+            child = None  # what cannot be looked at keeps what it reserved
         if child is None:
             return run
         seen = Snapshot(run=run, now=now, children=(child,), grace_seconds=GRACE_SECONDS)

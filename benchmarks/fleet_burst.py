@@ -3,7 +3,8 @@
     python benchmarks/fleet_burst.py [--runs 1000] [--scarce] [--run-seconds 20]
 
 Three control planes of this machine (US-ORD1, US-IAD1, EU-FRA1) with simulated GPU nodes, and one `lightcompute operator`, which serves
-them all as TrainingClusters; all share this machine's cores. Each cluster has two of the types A100-40GB, A100-80GB and L40S, and all
+them all as TrainingClusters; all share this machine's cores, and the components make as many requests as they allow themselves when nobody
+says otherwise. Each cluster has two of the types A100-40GB, A100-80GB and L40S, and all
 runs, applied at once, want the three in this order. There are exactly as many GPUs as runs, a third of them in each cluster. Goals: all
 Jobs within 30 s for 1,000 runs, no run with two.
 
@@ -34,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from gpu_watch import GpuWatch
 from machine import machine
-from operator_process import Operator, comes, create_all, tell, until
+from operator_process import Operator, comes, create_all, tell, until, untuned
 
 from lightcompute.kube.client import ClusterClient, Document
 from lightcompute.kube.paths import RUNS
@@ -85,7 +86,7 @@ def a_fleet(folder: Path, capacity: Mapping[tuple[str, str], int], until_end: Ex
     """Starts the clusters and joins them; `until_end` stops them."""
     planes: list[ControlPlane] = []
     for name, types in POOLS.items():
-        plane = until_end.enter_context(ControlPlane.start(folder / name, name))
+        plane = until_end.enter_context(untuned(folder / name, name))
         planes.append(plane)
         for gpu_type in types:
             nodes, rest = divmod(capacity[name, gpu_type], GPUS_PER_NODE)

@@ -17,11 +17,23 @@ from typing import Any
 
 from lightcompute.kube.client import ClusterClient, Document
 from lightcompute.local import leash
+from support.testcluster.control_plane import ControlPlane
+from support.testcluster.flags import CONTROLLERS_AS_SHIPPED, SCHEDULER_AS_SHIPPED
 from support.testcluster.processes import free_ports
 
 AT_ONCE = 20
 _LAST_WORDS = 2000
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+def untuned(folder: Path, name: str) -> ControlPlane:
+    """A control plane as in a cluster that nobody tuned. The tests have theirs hurry, which takes the processors from what is measured."""
+    return ControlPlane.start(
+        folder,
+        name,
+        controller_manager_flags=CONTROLLERS_AS_SHIPPED,
+        scheduler_flags=SCHEDULER_AS_SHIPPED,
+    )
 
 
 class Operator:

@@ -139,6 +139,11 @@ def scheduler(at: Layout) -> tuple[str, ...]:
     )
 
 
+CONTROLLERS_AS_SHIPPED = ("--kube-api-qps=20", "--kube-api-burst=30")
+SCHEDULER_AS_SHIPPED = ("--kube-api-qps=50", "--kube-api-burst=100")
+"""Requests a second that the components allow themselves when nobody says otherwise: for measuring what a cluster does that nobody tuned."""
+
+
 NODE_LEASE_SECONDS = 40
 """How long a simulated node is believed after it was heard from, as of a kubelet."""
 

@@ -109,7 +109,7 @@ class Reason(Word):
     )
     PLACE_REMOVED = (
         "PlaceRemoved",
-        "The pool that the attempt was recorded for is not offered any more; it is given up before it began.",
+        "The pool that an attempt was recorded for, or that the last one was in, is not offered any more: it was removed or renamed, or has another type or region. An attempt that had not begun is given up; one that runs goes on; the next goes to another pool.",
     )
     BACKING_OFF = (
         "BackingOff",

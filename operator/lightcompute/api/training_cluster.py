@@ -224,6 +224,15 @@ class PoolStatus(ReportModel):
     )
 
 
+class FormerPool(ReportModel):
+    """A pool that the spec names no more, with runs in it: they go on, at the last price that they had."""
+
+    name: str = Field(default="", max_length=63, description="Name that it had.")
+    gpu_type: str = Field(default="", max_length=63, description="Type of GPUs that it had.")
+    running_runs: int = Field(default=0, ge=0, description="Runs with an attempt in it.")
+    gpus: int = Field(default=0, ge=0, description="GPUs that these take up.")
+
+
 class Owed(ReportModel):
     """An attempt of a run that is no more, of which it is not known whether it still runs there."""
 
@@ -258,6 +267,11 @@ class TrainingClusterStatus(ReportModel):
     running_runs: int = Field(default=0, ge=0, description="Runs with an attempt in it.")
     node_pools: tuple[PoolStatus, ...] = Field(
         default=(), max_length=MAX_POOLS, description="Its pools as they are seen."
+    )
+    former_pools: tuple[FormerPool, ...] = Field(
+        default=(),
+        max_length=MAX_POOLS,
+        description="Pools that the spec names no more, by this name and type, and that runs are still in.",
     )
     owed: tuple[Owed, ...] = Field(
         default=(),

@@ -45,6 +45,17 @@ def _rows(cluster: TrainingCluster) -> Iterator[PoolRow]:
             price_per_gpu_hour=pool.price_per_gpu_hour_usd,
             state=state,
         )
+    for former in cluster.status.former_pools:
+        yield PoolRow(
+            place=Place(
+                cluster=cluster.metadata.name,
+                region=cluster.spec.region,
+                pool=former.name,
+                gpu_type=former.gpu_type,
+            ),
+            runs=former.running_runs,
+            state="removed",
+        )
 
 
 def _state(cluster: TrainingCluster) -> str:

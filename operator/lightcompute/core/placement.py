@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from lightcompute.api.money import show_usd
@@ -14,6 +14,7 @@ from lightcompute.core.budget import (
     left_of,
     limit_of,
     paid_seconds,
+    rate_of,
     useful_seconds,
 )
 from lightcompute.core.facts import Facts
@@ -69,6 +70,7 @@ def look_for_place(facts: Facts) -> Round:
         elif reason is Reason.CHOSEN:
             chosen, comes_first = offer, f"{offer.place} comes first"
         judged.append((offer, reason, message))
+    judged.extend(_removed(facts))
     # The chosen one comes before all that would do as well, so what is cut off beyond it would not.
     shown = judged[:MAX_CANDIDATES]
     if chosen is not None and all(reason is not Reason.CHOSEN for _, reason, _ in shown):
@@ -79,6 +81,16 @@ def look_for_place(facts: Facts) -> Round:
         takers=tuple(offer.place for offer, reason, _ in judged if reason in _WOULD_DO),
         reasons=Counter(reason for _, reason, _ in judged),
     )
+
+
+def _removed(facts: Facts) -> Iterator[tuple[Offer, Reason, str]]:
+    """The place of the newest attempt, where others are offered and it is not: whoever asks why not there is told."""
+    newest, offers = facts.newest, facts.snapshot.offers
+    if newest is None or not offers or any(offer.place == newest.place for offer in offers):
+        return
+    told = f"it is not offered any more; attempt {newest.number} was there"
+    gone = Offer(place=newest.place, rate_per_hour=rate_of(newest))
+    yield gone, Reason.PLACE_REMOVED, told
 
 
 def _judged(facts: Facts, offer: Offer, checks: tuple[_Check, ...]) -> tuple[Reason, str]:

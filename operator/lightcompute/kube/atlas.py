@@ -245,6 +245,7 @@ class Atlas:
             worker=entry.worker,
             fault=entry.fault,
             counts=() if entry.worker is None else self.counts(entry.worker),
+            holds=tuple(self._holds.of(name)),
             generation=int(entry.document["metadata"].get("generation") or 0),
             now=self._client.now(),
         )

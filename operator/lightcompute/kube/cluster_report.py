@@ -17,6 +17,8 @@ from lightcompute.api.training_cluster import (
 from lightcompute.api.words import ClusterConditionType
 from lightcompute.core.text import cut
 from lightcompute.core.told_pools import node_counts
+from lightcompute.kube.former_pools import former_pools
+from lightcompute.kube.holds import Hold
 from lightcompute.kube.stock import Count
 from lightcompute.kube.worker_cluster import Reach, WorkerCluster
 
@@ -29,12 +31,17 @@ def report(
     worker: WorkerCluster | None,
     fault: tuple[Reason, str] | None,
     counts: tuple[Count, ...],
+    holds: tuple[Hold, ...],
     generation: int,
     now: datetime,
 ) -> TrainingClusterStatus:
-    """The status after `known`. `worker` is None for a cluster whose spec cannot be read; `fault` says what is wrong with the spec."""
+    """The status after `known`; `holds` are what runs hold in the cluster.
+
+    `worker` is None for a cluster whose spec cannot be read; `fault` says what is wrong with the spec.
+    """
     reach = Reach() if worker is None else worker.reach
     pools = () if worker is None else _pools(worker, counts, known)
+    former = () if worker is None else former_pools(worker.pools, holds)
     answers = {
         ClusterConditionType.ACCEPTED: _accepted(fault),
         ClusterConditionType.REACHABLE: _reachable(worker),
@@ -52,8 +59,10 @@ def report(
         capacity_gpus=sum(pool.capacity_gpus for pool in pools),
         free_gpus=sum(pool.free_gpus for pool in pools),
         reserved_gpus=sum(pool.reserved_gpus for pool in pools),
-        running_runs=sum(pool.running_runs for pool in pools),
+        running_runs=sum(pool.running_runs for pool in pools)
+        + sum(pool.running_runs for pool in former),
         node_pools=pools,
+        former_pools=former,
         owed=known.owed,
     )
 
@@ -74,7 +83,8 @@ def _pools(
 ) -> tuple[PoolStatus, ...]:
     """As counted; as last seen where the cluster cannot be seen."""
     if not counts and not worker.reach.answers:
-        return known.node_pools
+        named = {(pool.place.pool, pool.place.gpu_type) for pool in worker.pools}
+        return tuple(pool for pool in known.node_pools if (pool.name, pool.gpu_type) in named)
     return tuple(
         PoolStatus(
             name=pool.place.pool,

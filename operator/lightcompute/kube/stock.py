@@ -14,6 +14,7 @@ from lightcompute.api import labels
 from lightcompute.core.quantity import whole
 from lightcompute.core.room import Need, Room, room_of
 from lightcompute.kube.client import ClusterClient, Document
+from lightcompute.kube.former_pools import is_in, pools_for
 from lightcompute.kube.holds import Hold
 from lightcompute.kube.paths import NODES, PODS
 from lightcompute.kube.pools import Pool
@@ -93,11 +94,12 @@ class Stock:
         for node in self._nodes.values():
             if node.usable:
                 members[node.pools[0]].append(node)
-        reserving: dict[str, list[Hold]] = defaultdict(list)
+        reserving: dict[int, list[Hold]] = defaultdict(list)
         for hold in holds:
-            reserving[hold.place.pool].append(hold)
+            for index in pools_for(hold.place, self.pools):
+                reserving[index].append(hold)
         return tuple(
-            self._count(pool, members[index], reserving[pool.place.pool])
+            self._count(pool, members[index], reserving[index])
             for index, pool in enumerate(self.pools)
         )
 
@@ -137,7 +139,7 @@ class Stock:
             nodes=len(nodes),
             capacity=sum(node.gpus for node in nodes),
             reserved=reserved,
-            runs=len(holds),
+            runs=sum(is_in(hold.place, pool) for hold in holds),
         )
 
     # ---- nodes --------------------------------------------------------------------------------------

@@ -291,6 +291,10 @@ class Reason(Word):
         "ExecRefused",
         "The kubeconfig wants a program to be run for its credentials. Use a token or a certificate, or switch --allow-exec-plugins on.",
     )
+    EXEC_FAILED = (
+        "ExecFailed",
+        "The program that the kubeconfig names for its credentials gave none: it is not there, failed, took too long or printed something else. The message has its last words; it is run again every few seconds.",
+    )
     CERTIFICATE_INVALID = (
         "CertificateInvalid",
         "The certificate of the API server is not signed by the authority in the kubeconfig, or is for another name.",

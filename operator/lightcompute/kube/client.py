@@ -90,6 +90,8 @@ class ClusterClient:
         self._heard = heard
         self._skew = timedelta()
         self._spared = Spared()
+        self._streams: set[aiohttp.StreamReader] = set()
+        """What is being read now."""
         self.guard: Callable[[], None] | None = None
         """Asked before each write; raises TemporaryFault where we may not write now (the Lease is not certainly ours)."""
 
@@ -109,6 +111,9 @@ class ClusterClient:
         before = self._api
         self._api = _api_of(configuration)
         self._configuration = configuration
+        # The end of a session tells whoever reads from it nothing that can be relied on: over TLS they would go on waiting.
+        for content in self._streams:
+            content.set_exception(aiohttp.ClientConnectionError("other credentials are used now"))
         await before.close()
 
     @property
@@ -172,10 +177,12 @@ class ClusterClient:
         try:
             if response.status >= 300:
                 raise self._fault(response, await response.read(), "GET", path)
+            self._streams.add(response.content)
             yield response.content
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise _no_answer(f"GET {path}", error) from error
         finally:
+            self._streams.discard(response.content)
             response.close()
 
     async def _json(

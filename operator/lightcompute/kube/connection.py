@@ -8,83 +8,55 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ssl
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import aiohttp
-import yaml
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_kube_config_from_dict
 
 from lightcompute.api.reasons import Reason
 from lightcompute.backend import PermanentFault, TemporaryFault
-from lightcompute.kube.client import Document
+from lightcompute.kube.exec_plugin import ProgramFault, credential_from, program_of
 from lightcompute.kube.faults import Forbidden, Unauthorized
-
-_DATA = {
-    "certificate-authority-data": "certificate-authority",
-    "client-certificate-data": "client-certificate",
-    "client-key-data": "client-key",
-}
-_PATHS = (*_DATA.values(), "tokenFile")
-_PROGRAMS = ("exec", "auth-provider")
-LARGEST_BYTES = 1 << 20
+from lightcompute.kube.kubeconfig import (
+    CERTIFICATES,
+    Part,
+    Unusable,
+    invalid,
+    parts_of,
+)
 
 
-class Unusable(Exception):
-    """The connection cannot be used, and `reason` says why; it is looked at again later."""
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """A server, and who we are there."""
 
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-def kubeconfig_in(secret: Document, key: str) -> bytes:
-    """The kubeconfig under `key` of a Secret. Raises Unusable."""
-    name = secret["metadata"]["name"]
-    data = secret.get("data") or {}
-    if key not in data:
-        keys = ", ".join(sorted(data)[:5]) or "none"
-        raise Unusable(Reason.SECRET_MISSING, f"the Secret {name} has no key {key}; it has {keys}")
-    try:
-        return base64.b64decode(data[key], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Unusable(
-            Reason.KUBECONFIG_INVALID, f"{key} in the Secret {name} is no base64"
-        ) from error
+    configuration: Configuration
+    has_program: bool = False
+    """Whether the credentials are a program's, which gives others when it is run again."""
+    expires_time: datetime | None = None
+    """Until when they hold, as the program says."""
 
 
-async def configuration_of(
-    kubeconfig: bytes, *, context: str | None, folder: Path, allow_programs: bool
-) -> Configuration:
-    """The server and the credentials that `kubeconfig` names; certificates are put into `folder`. Raises Unusable."""
-    document = _document(kubeconfig)
-    if context is None and not document.get("current-context"):
-        raise Unusable(
-            Reason.KUBECONFIG_INVALID,
-            "the kubeconfig has no current-context: set it, or connection.context",
-        )
-    parts = [
-        part.get(kind)
-        for plural, kind in (("clusters", "cluster"), ("users", "user"))
-        for part in _items(document, plural)
-    ]
-    for number, part in enumerate(each for each in parts if isinstance(each, dict)):
-        _check(part, allow_programs=allow_programs)
-        _put_into_files(part, folder, number)
-    configuration = Configuration()
-    try:
-        await load_kube_config_from_dict(
-            document, context=context, client_configuration=configuration
-        )
-    except (ConfigException, OSError, KeyError, TypeError, ValueError) as error:
-        told = " ".join(str(error).split())[:300]
-        raise Unusable(
-            Reason.KUBECONFIG_INVALID, f"the kubeconfig cannot be used: {told}"
-        ) from error
-    if not str(configuration.host).startswith(("https://", "http://")):
-        raise Unusable(Reason.KUBECONFIG_INVALID, f"the server {configuration.host} is no address")
-    return configuration
+async def connection_of(
+    kubeconfig: bytes, *, context: str | None, folder: Path, allow_programs: bool, now: datetime
+) -> Connection:
+    """The server and the credentials that `context` of `kubeconfig` names, or its current one; certificates are put into `folder`.
+
+    Other contexts in it are not looked at. Raises Unusable.
+    """
+    cluster, user = parts_of(kubeconfig, context, allow_programs=allow_programs)
+    expires = None
+    if has_program := bool(user.get("exec")):
+        user, expires = await _by_program(user, cluster, now)
+    _put_into_files(cluster, folder)
+    _put_into_files(user, folder)
+    configuration = await _loaded(cluster, user)
+    _check_certificates(configuration)
+    return Connection(configuration=configuration, has_program=has_program, expires_time=expires)
 
 
 def why_unusable(fault: TemporaryFault | PermanentFault) -> Unusable:
@@ -100,53 +72,60 @@ def why_unusable(fault: TemporaryFault | PermanentFault) -> Unusable:
     return Unusable(Reason.NO_ANSWER, told)
 
 
-def _document(kubeconfig: bytes) -> dict[str, Any]:
-    if len(kubeconfig) > LARGEST_BYTES:
-        raise Unusable(Reason.KUBECONFIG_INVALID, "the kubeconfig is larger than 1 MiB")
+async def _by_program(user: Part, cluster: Part, now: datetime) -> tuple[Part, datetime | None]:
+    """`user` with what its program gives, and until when that holds."""
     try:
-        document = yaml.safe_load(kubeconfig.decode("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise Unusable(Reason.KUBECONFIG_INVALID, f"the kubeconfig is no YAML: {told}") from error
-    if not isinstance(document, dict):
-        raise Unusable(Reason.KUBECONFIG_INVALID, "the kubeconfig is no document with keys")
-    for plural in ("clusters", "users", "contexts"):
-        if not _items(document, plural):
-            raise Unusable(Reason.KUBECONFIG_INVALID, f"the kubeconfig has no {plural}")
-    return document
+        given = await credential_from(program_of(user["exec"]), cluster, now)
+    except ProgramFault as fault:
+        raise Unusable(Reason.EXEC_FAILED, str(fault)[:600]) from fault
+    found: Part = {}
+    if given.token:
+        found["token"] = given.token
+    if given.certificate and given.key:
+        found["client-certificate-data"] = base64.b64encode(given.certificate.encode()).decode()
+        found["client-key-data"] = base64.b64encode(given.key.encode()).decode()
+    return found, given.expires_time
 
 
-def _items(document: dict[str, Any], plural: str) -> list[dict[str, Any]]:
-    found = document.get(plural)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-
-
-def _check(part: dict[str, Any], *, allow_programs: bool) -> None:
-    for key in _PATHS:
-        if part.get(key):
-            raise Unusable(
-                Reason.KUBECONFIG_INVALID,
-                f"the kubeconfig names the file {key}: {part[key]}, which is not in the Secret; give its contents (kubectl config view --flatten --minify)",
-            )
-    for key in _PROGRAMS:
-        if part.get(key) and not allow_programs:
-            raise Unusable(
-                Reason.EXEC_REFUSED,
-                f"the kubeconfig wants {key} for its credentials, which the operator does not run unless --allow-exec-plugins is given",
-            )
-
-
-def _put_into_files(part: dict[str, Any], folder: Path, number: int) -> None:
-    for key, name in _DATA.items():
+def _put_into_files(part: Part, folder: Path) -> None:
+    for key, name in CERTIFICATES.items():
         if key not in part:
             continue
         try:
-            contents = base64.b64decode(str(part.pop(key)), validate=True)
+            contents = base64.b64decode(str(part.pop(key) or ""), validate=True)
         except (binascii.Error, ValueError) as error:
-            raise Unusable(
-                Reason.KUBECONFIG_INVALID, f"{key} in the kubeconfig is no base64"
-            ) from error
-        file = folder / f"{number}-{name}"
-        file.touch(mode=0o600)
-        file.write_bytes(contents)
-        part[name] = str(file)
+            raise invalid(f"{key} in the kubeconfig is no base64") from error
+        if contents:
+            file = folder / name
+            file.touch(mode=0o600)
+            file.write_bytes(contents)
+            part[name] = str(file)
+
+
+async def _loaded(cluster: Part, user: Part) -> Configuration:
+    configuration = Configuration()
+    document = {
+        "clusters": [{"name": "it", "cluster": cluster}],
+        "users": [{"name": "it", "user": user}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        "current-context": "it",
+    }
+    try:
+        await load_kube_config_from_dict(document, client_configuration=configuration)
+    except (ConfigException, OSError, KeyError, TypeError, ValueError) as error:
+        told = " ".join(str(error).split())[:300]
+        raise invalid(f"the kubeconfig cannot be used: {told}") from error
+    return configuration
+
+
+def _check_certificates(configuration: Configuration) -> None:
+    """Reads them once: what the client cannot read would be a fault of the process."""
+    try:
+        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        if configuration.cert_file:
+            context.load_cert_chain(
+                configuration.cert_file, keyfile=configuration.key_file, password=""
+            )
+    except (ssl.SSLError, OSError, ValueError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise invalid(f"a certificate or key in the kubeconfig cannot be read: {told}") from error

@@ -7,7 +7,6 @@ UNREACHABLE_SECONDS it counts as unreachable: what runs there can no longer be s
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
@@ -24,14 +23,10 @@ from lightcompute.api.training_cluster import TrainingCluster
 from lightcompute.backend import PermanentFault, TemporaryFault
 from lightcompute.kube.client import ClusterClient, Document, Heard
 from lightcompute.kube.cluster_site import Site
-from lightcompute.kube.connection import (
-    Unusable,
-    configuration_of,
-    kubeconfig_in,
-    why_unusable,
-)
-from lightcompute.kube.faults import Forbidden, NotFound
-from lightcompute.kube.paths import NAMESPACES, SECRETS
+from lightcompute.kube.connection import why_unusable
+from lightcompute.kube.credentials import Credentials, Found
+from lightcompute.kube.kubeconfig import Unusable
+from lightcompute.kube.paths import NAMESPACES
 from lightcompute.kube.pools import Home, Pool, pools_of
 from lightcompute.kube.reflector import Reflector
 from lightcompute.kube.settings import OperatorSettings
@@ -75,13 +70,6 @@ class Reach:
         return self.reason is Reason.CLUSTER_ANSWERS
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Credentials:
-    configuration: Configuration
-    digest: str
-    """Of the kubeconfig that they come from."""
-
-
 class WorkerCluster:
     """What is known of the cluster that `cluster` names, and the tasks that keep it known."""
 
@@ -113,7 +101,7 @@ class WorkerCluster:
         """What the last probe failed by; None when it did not."""
         self._is_deaf = False
         """Whether the last probe got no answer, or one that was no use to us."""
-        self._digest = ""
+        self._credentials = self._new_credentials()
         self.uid = ""
         """UID of its namespace kube-system: which cluster it is, whatever it is called."""
         self._rights_at = 0.0
@@ -164,7 +152,7 @@ class WorkerCluster:
 
     async def run(self) -> None:
         """Connects, watches and probes, for ever. Begun anew it knows nothing of before but which cluster it is."""
-        self._digest = ""
+        self._credentials = self._new_credentials()
         self._begun_at, self._answered_at, self._rights_at = time.monotonic(), None, 0.0
         self.reach = Reach()
         with TemporaryDirectory(prefix="lightcompute-") as folder:
@@ -193,20 +181,23 @@ class WorkerCluster:
     async def _connected(self, folder: Path) -> ClusterClient:
         if self.is_own:
             return self._own.client
-        found: _Credentials | None = None
+        found: Found | None = None
         while found is None:
             try:
-                found = await self._credentials(folder)
+                found = await self._credentials.newer(folder)
             except Unusable as trouble:
                 self._judge(trouble)
             except TemporaryFault as fault:
                 self._judge(Unusable(Reason.SECRET_MISSING, str(fault)[:600]))
             if found is None:
-                await asyncio.sleep(PROBE_AGAIN_SECONDS)
-        self._digest = found.digest
-        client = self._client(found.configuration)
+                await asyncio.sleep(self._wait_seconds())
+        self._credentials.taken(found)
+        client = self._client(found.connection.configuration)
         client.guard = self._own.client.guard
         return client
+
+    def _new_credentials(self) -> Credentials:
+        return Credentials(self._own, self.cluster.spec.connection, self._settings)
 
     def _client(self, configuration: Configuration) -> ClusterClient:
         return ClusterClient(
@@ -217,30 +208,6 @@ class WorkerCluster:
             timeout_seconds=TIMEOUT_SECONDS,
         )
 
-    async def _credentials(self, folder: Path) -> _Credentials | None:
-        """What the Secret says now; None where it says what it said before. Raises Unusable."""
-        connection = self.cluster.spec.connection
-        assert connection.kubeconfig_secret is not None, "the schema wants one of two ways"
-        where = connection.kubeconfig_secret
-        try:
-            secret = await self._own.client.get(
-                SECRETS.named(self._settings.lease_namespace, where.name)
-            )
-        except (NotFound, Forbidden) as fault:
-            told = f"the Secret {where.name} in {self._settings.lease_namespace} cannot be read: {fault}"
-            raise Unusable(Reason.SECRET_MISSING, told[:600]) from fault
-        kubeconfig = kubeconfig_in(secret, where.key)
-        digest = hashlib.sha256(kubeconfig).hexdigest()
-        if digest == self._digest:
-            return None
-        configuration = await configuration_of(
-            kubeconfig,
-            context=connection.context,
-            folder=folder,
-            allow_programs=self._settings.allow_exec_plugins,
-        )
-        return _Credentials(configuration=configuration, digest=digest)
-
     # ---- whether it answers -------------------------------------------------------------------------
 
     async def _probing(self, client: ClusterClient, folder: Path) -> None:
@@ -250,8 +217,16 @@ class WorkerCluster:
                 self._judge(None)
             except Unusable as trouble:
                 self._judge(trouble)
-            good = self._trouble is None and self.reach.answers
-            await asyncio.sleep(PROBE_SECONDS if good else PROBE_AGAIN_SECONDS)
+            if self._trouble is not None and self._trouble.reason is Reason.CREDENTIALS_REFUSED:
+                self._credentials.refused()
+            await asyncio.sleep(self._wait_seconds())
+
+    def _wait_seconds(self) -> float:
+        """Time to the next try; a program that failed is no cheaper to run than a good one."""
+        trouble = self._trouble
+        if trouble is None:
+            return PROBE_SECONDS if self.reach.answers else PROBE_AGAIN_SECONDS
+        return PROBE_SECONDS if trouble.reason is Reason.EXEC_FAILED else PROBE_AGAIN_SECONDS
 
     async def _probe(self, client: ClusterClient, folder: Path) -> None:
         """Raises Unusable unless all is well with the connection."""
@@ -285,18 +260,18 @@ class WorkerCluster:
     async def _renew(self, client: ClusterClient, folder: Path) -> None:
         """Takes up a changed Secret, once it is certain that it leads to the same cluster."""
         try:
-            found = await self._credentials(folder)
+            found = await self._credentials.newer(folder)
         except TemporaryFault:
             return  # our own server does not answer: the credentials of before may do
         if found is None:
             return
-        trial = self._client(found.configuration)
+        trial = self._client(found.connection.configuration)
         try:
             await self._check_identity(trial)
         finally:
             await trial.close()
-        await client.use(found.configuration)
-        self._digest = found.digest
+        await client.use(found.connection.configuration)
+        self._credentials.taken(found)
         self._rights_at = 0.0
         logger.info("The credentials of the cluster %s were renewed.", self.name)
 

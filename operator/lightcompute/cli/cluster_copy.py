@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from lightcompute.api import TrainingRun
-from lightcompute.cli.cluster_pods import check_at_hand
+from lightcompute.cli.cluster_reach import check_at_hand
 from lightcompute.kube.remote import Remote
 from lightcompute.kube.remote_checkpoint import SERVE_PORT, bring, serving
 from lightcompute.kube.remote_forward import HOST, forwarding

@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import click
 
-from lightcompute.api import TrainingRun, labels
-from lightcompute.backend import PermanentFault
+from lightcompute.api import TrainingRun
+from lightcompute.cli.cluster_reach import reached
 from lightcompute.cli.cluster_target import ClusterTarget
+from lightcompute.cli.other_cluster import OtherCluster
 from lightcompute.cli.target import LogsWanted
 from lightcompute.cli.tensorboard import free_port, told_address
 from lightcompute.kube.faults import NotFound
@@ -48,34 +49,12 @@ async def _print_logs(
         raise ClusterRefusal(
             Fault(where="--attempt", found=str(attempt), expected=f"one of: {known}")
         )
-    await check_at_hand(target.remote, run, attempt, _LOGS)
-    log = PodLog(target.remote, run, attempt=attempt, rank=wanted.rank)
-    await log.print(write, follow=wanted.follow, note=_note)
-
-
-async def check_at_hand(remote: Remote, run: TrainingRun, attempt: int, command: str) -> None:
-    """Raises ClusterRefusal for an attempt in a cluster that this kubeconfig does not lead to, with the command for there."""
-    recorded = next((each for each in run.status.attempts if each.number == attempt), None)
-    if recorded is None:
-        return
-    try:
-        clusters = await remote.clusters()
-    except PermanentFault:
-        return  # whoever may not see them finds out that there is no pod
-    name = recorded.place.cluster
-    found = next((each for each in clusters if each["metadata"]["name"] == name), None)
-    namespace = ((found or {}).get("spec") or {}).get("namespace")
-    if namespace is None:
-        return
-    selector = f"{labels.RUN_UID}={run.metadata.uid},{labels.ATTEMPT}={attempt}"
-    raise ClusterRefusal(
-        Fault(
-            where=f"attempt {attempt} of run {run.metadata.name}",
-            found=f"its pods are in the cluster {name}",
-            expected="the cluster that the kubeconfig leads to",
-            action=f"With the kubeconfig of {name}: {command.format(namespace=namespace, selector=selector)}",
-        )
-    )
+    remote, own = target.remote, target.kubeconfig
+    async with reached(
+        remote, run, attempt, wanted.other, own_kubeconfig=own, command=_LOGS
+    ) as there:
+        log = PodLog(remote, run, attempt=attempt, rank=wanted.rank, there=there)
+        await log.print(write, follow=wanted.follow, note=_note)
 
 
 async def _newest(target: ClusterTarget, run: TrainingRun, *, wait: bool) -> int:
@@ -96,23 +75,29 @@ async def _newest(target: ClusterTarget, run: TrainingRun, *, wait: bool) -> int
     return run.status.attempts[-1].number
 
 
-def forward_curves(target: ClusterTarget, run: TrainingRun, port: int) -> int:
+def forward_curves(target: ClusterTarget, run: TrainingRun, port: int, other: OtherCluster) -> int:
     """Serves TensorBoard of the run at a port of this machine until Ctrl-C or until the pod that serves it is gone."""
     try:
-        target.ask(_curves(target.remote, run, free_port(port)))
+        target.ask(_curves(target, run, free_port(port), other))
     except (KeyboardInterrupt, asyncio.CancelledError):
         click.echo("")
     return int(ExitCode.DONE)
 
 
-async def _curves(remote: Remote, run: TrainingRun, port: int) -> None:
+async def _curves(target: ClusterTarget, run: TrainingRun, port: int, other: OtherCluster) -> None:
     if not run.spec.tensorboard.enabled:
         raise _no_curves(
             run.metadata.name, "spec.tensorboard.enabled is false", "true, from the next attempt on"
         )
-    if run.status.attempts:
-        newest = run.status.attempts[-1].number
-        await check_at_hand(remote, run, newest, _FORWARD)
+    newest = run.status.attempts[-1].number if run.status.attempts else 0
+    async with reached(
+        target.remote, run, newest, other, own_kubeconfig=target.kubeconfig, command=_FORWARD
+    ) as there:
+        await _curves_there(there, run, port)
+
+
+async def _curves_there(remote: Remote, run: TrainingRun, port: int) -> None:
+    """In the cluster where its pods are."""
     if any(attempt.is_live for attempt in run.status.attempts):
         pod = await _pod_with_curves(remote, run)
         await _forward(remote, pod.seen, port)

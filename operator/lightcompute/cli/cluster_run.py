@@ -10,6 +10,7 @@ import click
 
 from lightcompute.api import Phase, TrainingRun, labels
 from lightcompute.api.words import FINISHED
+from lightcompute.cli.other_cluster import OtherCluster
 from lightcompute.cli.target import Account, Halt, LogsWanted, Rows, Sight
 from lightcompute.core.text import clock
 from lightcompute.kube.reading import ReadRun
@@ -148,11 +149,11 @@ class ClusterRun:
         click.echo(f"{self._name} is deleted.")
         return int(ExitCode.DONE)
 
-    def tensorboard(self, port: int) -> int:
+    def tensorboard(self, port: int, other: OtherCluster) -> int:
         """Through the API server, from the container beside the trainer."""
         from lightcompute.cli.cluster_pods import forward_curves
 
-        return forward_curves(self._target, self._found.run, port)
+        return forward_curves(self._target, self._found.run, port, other)
 
     def _to_go_on(self, run: TrainingRun) -> str:
         match run.status.phase:

@@ -30,10 +30,18 @@ _Answer = TypeVar("_Answer")
 class ClusterTarget:
     """The TrainingRuns of one namespace."""
 
-    def __init__(self, runner: asyncio.Runner, remote: Remote, options: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        runner: asyncio.Runner,
+        remote: Remote,
+        options: tuple[str, ...],
+        kubeconfig: Path | None = None,
+    ) -> None:
         self._runner = runner
         self.remote = remote
         self._options = options
+        self.kubeconfig = kubeconfig
+        """The one that was given, if any."""
 
     @classmethod
     @contextmanager
@@ -42,7 +50,7 @@ class ClusterTarget:
         with asyncio.Runner() as runner:
             remote = runner.run(Remote.connect(where.kubeconfig, where.context, where.namespace))
             try:
-                yield cls(runner, remote, _options(where, remote))
+                yield cls(runner, remote, _options(where, remote), where.kubeconfig)
             finally:
                 runner.run(remote.client.close())
 

@@ -13,6 +13,7 @@ import click
 
 from lightcompute.api import Phase, TrainingBudget, TrainingRun
 from lightcompute.cli.local_logs import print_logs
+from lightcompute.cli.other_cluster import OtherCluster
 from lightcompute.cli.target import (
     Account,
     FileOrder,
@@ -190,8 +191,9 @@ class LocalRun:
         click.echo(f"{name} is deleted." + (f" Its checkpoints are in {kept}." if kept else ""))
         return int(ExitCode.DONE)
 
-    def tensorboard(self, port: int) -> int:
+    def tensorboard(self, port: int, other: OtherCluster) -> int:
         """From its events, by a TensorBoard of this machine."""
+        del other  # whoever gives one means a cluster
         from lightcompute.cli.local_tensorboard import serve_curves
 
         return serve_curves(self._folder, port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from lightcompute.cli.options import name_argument, target_options
+from lightcompute.cli.other_cluster import OtherCluster, other_cluster_options
 from lightcompute.cli.target import LogsWanted, Target
 from runcontract.progress import parse_report
 
@@ -21,9 +22,17 @@ from runcontract.progress import parse_report
     show_default=True,
     help="Which pod, where an attempt has several.",
 )
+@other_cluster_options
 @target_options
 def logs(
-    name: str, follow: bool, attempt: int | None, reports: bool, rank: int, target: Target
+    *,
+    name: str,
+    follow: bool,
+    attempt: int | None,
+    reports: bool,
+    rank: int,
+    other: OtherCluster,
+    target: Target,
 ) -> None:
     """Print what the trainer of the run NAME wrote."""
 
@@ -31,4 +40,4 @@ def logs(
         if reports or parse_report(line) is None:
             click.echo(line)
 
-    target.run(name).logs(LogsWanted(attempt=attempt, rank=rank, follow=follow), write)
+    target.run(name).logs(LogsWanted(attempt=attempt, rank=rank, follow=follow, other=other), write)

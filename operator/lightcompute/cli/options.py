@@ -11,6 +11,8 @@ import click
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+_IMPLYING = ("everywhere", "other")
+"""Options of some commands that mean a cluster as well."""
 _PLACE_OPTIONS = (
     click.option("--cluster", is_flag=True, help="In the cluster of the kubeconfig, not on this machine."),
     click.option("--namespace", "-n", metavar="NAMESPACE", help="Namespace in the cluster. [default: the context's]"),
@@ -61,7 +63,8 @@ def price_option(function: _Function) -> _Function:
 def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options that say where runs are; the command gets a `target` instead of them.
 
-    Any option of a cluster means the cluster, and so does `everywhere` (all namespaces) where a command has it.
+    Any option of a cluster means the cluster, and so do `everywhere` (all namespaces) and `other` (another cluster) where a command
+    has them.
     """
     return _options(runs_dir_option(_with_target(function)))
 
@@ -93,7 +96,7 @@ def _with_target(
         from lightcompute.cli.target import Whereabouts, chosen
 
         where = Whereabouts(
-            cluster=cluster or always_cluster or bool(rest.get("everywhere")),
+            cluster=cluster or always_cluster or any(map(rest.get, _IMPLYING)),
             namespace=namespace,
             kubeconfig=kubeconfig,
             context=context,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +17,7 @@ from typing import Protocol
 from lightcompute.api import TrainingBudget, TrainingRun
 from lightcompute.api.money import MicroUSD
 from lightcompute.api.status import Place
+from lightcompute.cli.other_cluster import OtherCluster
 from lightcompute.cli.run_checkpoints import RunCheckpoints
 from lightcompute.cli.view import RunView, view_of
 from lightcompute.core.progress import Progress
@@ -127,6 +128,8 @@ class LogsWanted:
     attempt: int | None
     rank: int
     follow: bool
+    other: OtherCluster = field(default_factory=OtherCluster)
+    """The way to its pods, where they are in another cluster."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,8 +177,8 @@ class TargetRun(Protocol):
     def delete(self, *, with_checkpoints: bool, wait: bool) -> int:
         """Deletes it and says so; the exit code."""
 
-    def tensorboard(self, port: int) -> int:
-        """Serves its curves on this machine until Ctrl-C; the exit code."""
+    def tensorboard(self, port: int, other: OtherCluster) -> int:
+        """Serves its curves on this machine until Ctrl-C; the exit code. `other` is the way to them, where they are in another cluster."""
 
 
 class Target(Protocol):

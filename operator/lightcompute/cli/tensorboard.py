@@ -7,6 +7,7 @@ import socket
 import click
 
 from lightcompute.cli.options import name_argument, target_options
+from lightcompute.cli.other_cluster import OtherCluster, other_cluster_options
 from lightcompute.cli.target import Target
 
 HOST = "127.0.0.1"
@@ -21,10 +22,11 @@ HOST = "127.0.0.1"
     show_default=True,
     help="Port; another free one is taken where it is in use.",
 )
+@other_cluster_options
 @target_options
-def tensorboard(name: str, port: int, target: Target) -> int:
+def tensorboard(name: str, port: int, other: OtherCluster, target: Target) -> int:
     """Serve the curves of the run NAME on this machine until Ctrl-C."""
-    return target.run(name).tensorboard(port)
+    return target.run(name).tensorboard(port, other)
 
 
 def free_port(wanted: int) -> int:

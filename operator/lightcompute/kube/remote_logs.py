@@ -64,10 +64,19 @@ class Known:
 
 
 class PodLog:
-    """The log of the pod with index `rank` of one attempt."""
+    """The log of the pod with index `rank` of one attempt; `there` is where its pods are, beside its run unless told otherwise."""
 
-    def __init__(self, remote: Remote, run: TrainingRun, *, attempt: int, rank: int) -> None:
+    def __init__(
+        self,
+        remote: Remote,
+        run: TrainingRun,
+        *,
+        attempt: int,
+        rank: int,
+        there: Remote | None = None,
+    ) -> None:
         self._remote = remote
+        self._there = there or remote
         self._run = run
         self._attempt = attempt
         self._rank = rank
@@ -126,7 +135,7 @@ class PodLog:
 
     async def _pod(self) -> SeenPod | None:
         """The pod, or None where there is none of the attempt."""
-        pods = await self._remote.pods(self._run.metadata.uid, self._attempt)
+        pods = await self._there.pods(self._run.metadata.uid, self._attempt)
         found = next((pod.seen for pod in pods if pod.seen.index == self._rank), None)
         if found is None and pods:
             ranks = ", ".join(str(pod.seen.index) for pod in pods)
@@ -151,7 +160,7 @@ class PodLog:
         return f"{pod.name} waits: {reason}{message and ': '}{message}"
 
     async def _has_ended(self, pod: SeenPod) -> bool:
-        pods = await self._remote.pods(self._run.metadata.uid, self._attempt)
+        pods = await self._there.pods(self._run.metadata.uid, self._attempt)
         now = next((each.seen for each in pods if each.seen.uid == pod.uid), None)
         return now is None or now.is_over or now.ended is not None
 
@@ -164,7 +173,7 @@ class PodLog:
             query.append(("sinceTime", str(self._until)))
         path = PODS.named(pod.namespace, pod.name, "log")
         known = Known(self._until, self._written_at_until)
-        async with self._remote.client.stream(path, query, idle_seconds=IDLE_SECONDS) as content:
+        async with self._there.client.stream(path, query, idle_seconds=IDLE_SECONDS) as content:
             async for line in whole_lines(content.iter_any()):
                 moment, words = parted(line)
                 if not known.has(moment):
@@ -184,7 +193,7 @@ class PodLog:
         return ClusterRefusal(
             Fault(
                 where=f"run {name}",
-                found=f"no pod of attempt {self._attempt} in namespace {self._remote.namespace}{elsewhere}",
+                found=f"no pod of attempt {self._attempt} in namespace {self._there.namespace}{elsewhere}",
                 expected="a pod: its log goes with it",
                 action=f"`lightcompute explain {name} -n {self._remote.namespace}` says how the attempt ended.",
             )

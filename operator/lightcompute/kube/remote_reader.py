@@ -1,7 +1,7 @@
 """A pod that reads what a run has left, for as long as somebody on another machine looks: on its claim, or brought from its bucket.
 
-It is made from the Job of the last attempt, of which it takes volumes and nothing that costs money. It belongs to the run and goes
-with it, and ends by itself after `VIEW_SECONDS`, whatever becomes of the machine that asked for it.
+It is made from the Job of the last attempt, of which it takes volumes and nothing that costs money. It belongs to the run (in
+another cluster to the Job) and goes with it, and ends by itself after `VIEW_SECONDS`, whatever becomes of the machine that asked for it.
 """
 
 from __future__ import annotations
@@ -102,14 +102,7 @@ def reader_pod(
                 "app.kubernetes.io/component": reading.part,
                 labels.RUN_NAME: run.metadata.name,
             },
-            "ownerReferences": [
-                {
-                    "apiVersion": API_VERSION,
-                    "kind": "TrainingRun",
-                    "name": run.metadata.name,
-                    "uid": run.metadata.uid,
-                }
-            ],
+            "ownerReferences": [_owner_of(job, run)],
         },
         "spec": {
             **{key: template[key] for key in _KEPT if key in template},
@@ -120,6 +113,22 @@ def reader_pod(
             "containers": [container],
             "volumes": [each for each in template.get("volumes") or () if each["name"] in mounted],
         },
+    }
+
+
+def _owner_of(job: Document, run: TrainingRun) -> Document:
+    """The run; or the Job where the run is in another cluster: there it would look gone, and the pod would be removed with it."""
+    if any(
+        each.get("uid") == run.metadata.uid for each in job["metadata"].get("ownerReferences") or ()
+    ):
+        owner = {"apiVersion": API_VERSION, "kind": "TrainingRun"}
+        return {**owner, "name": run.metadata.name, "uid": run.metadata.uid}
+    metadata = job["metadata"]
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "name": metadata["name"],
+        "uid": metadata["uid"],
     }
 
 

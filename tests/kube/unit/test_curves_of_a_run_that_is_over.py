@@ -91,6 +91,15 @@ def test_it_ends_by_itself_and_goes_with_the_run_and_is_no_child_that_the_operat
     assert "app.kubernetes.io/managed-by" not in pod["metadata"]["labels"]
 
 
+def test_where_the_run_is_in_another_cluster_it_goes_with_the_job() -> None:
+    """An owner that does not exist there would have it removed at once."""
+    run, job = kept(), rendered(kept()).job
+    del job["metadata"]["ownerReferences"]
+    job["metadata"]["uid"] = "job-1"
+    (owner,) = viewer_pod(job, run.build())["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"]) == ("Job", "job-1")
+
+
 @pytest.mark.parametrize(
     ("run", "words"),
     [

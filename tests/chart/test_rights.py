@@ -196,6 +196,29 @@ def test_who_may_view_sees_runs_who_may_edit_orders_them_and_administrators_say_
     assert _aggregates(admin) == {"admin"}
 
 
+def test_who_may_see_training_clusters_is_said_over_the_cluster_or_not_at_all(helm: Helm) -> None:
+    name = f"{NAMESPACE}:lightcompute:clusters-view"
+
+    def made(**clusters: Any) -> tuple[dict[str, Any], ...]:
+        found = helm.render({"trainingClusters": clusters})
+        return tuple(each for each in found if each["metadata"]["name"] == name)
+
+    assert made() == made(viewerGroups=["ml"]) == ()
+    (role,) = made(enabled=True)
+    read = {"get", "list", "watch"}
+    assert rights(role) == {
+        "lightcompute.dev/trainingclusters": read,
+        "lightcompute.dev/trainingclusters/status": read,
+    }
+    assert _aggregates(role) == {"view", "edit", "admin"}
+    _, binding = made(enabled=True, viewerGroups=["ml", "system:authenticated"])
+    assert binding["roleRef"]["name"] == name
+    assert [(each["kind"], each["name"]) for each in binding["subjects"]] == [
+        ("Group", "ml"),
+        ("Group", "system:authenticated"),
+    ]
+
+
 def test_without_roles_of_the_chart_there_are_none(helm: Helm) -> None:
     made = helm.render({"rbac": {"create": False}, "tests": {"enabled": False}})
 

@@ -39,6 +39,7 @@ CHANGES: dict[str, tuple[object, dict[str, Any]]] = {
     "trainingClusters.enabled": (True, {}),
     "trainingClusters.extraGPUTypes": (["TPU-v9"], {"trainingClusters": {"enabled": True}}),
     "trainingClusters.allowExecPlugins": (True, {"trainingClusters": {"enabled": True}}),
+    "trainingClusters.viewerGroups": (["ml"], {"trainingClusters": {"enabled": True}}),
     "operator.graceSeconds": (60, {}),
     "operator.clockSkewSeconds": (3, {}),
     "operator.requestsPerSecond": (0.5, {}),

@@ -72,7 +72,7 @@ def foreseen(target: ClusterTarget, order: FileOrder) -> Iterator[str]:
         yield from alive_already(run, target.command("explain", name), another)
         yield text.table([("server", verdict)])
         return
-    stalls, unreadable = _stalls(target.ask(target.remote.clusters()))
+    stalls, unreadable = _stalls(target.clusters())
     if not stalls and not unreadable:
         yield f"{name}: {_what(wish, target.remote.namespace)}"
         yield text.table([*rows_of(run), ("server", verdict)])

@@ -19,9 +19,10 @@ from lightcompute.cli.cluster_pools import pool_rows
 from lightcompute.cli.cluster_run import ClusterRun
 from lightcompute.cli.target import FileOrder, Listed, PoolRow, Sight, Whereabouts
 from lightcompute.kube.client import Document
+from lightcompute.kube.faults import Forbidden
 from lightcompute.kube.reading import Unreadable, read_run
 from lightcompute.kube.remote import Remote
-from lightcompute.kube.remote_faults import told_to_people
+from lightcompute.kube.remote_faults import ClusterRefusal, told_to_people
 from runcontract.faults import ConfigurationFault, Fault
 
 _Answer = TypeVar("_Answer")
@@ -72,7 +73,11 @@ class ClusterTarget:
 
     def pools(self) -> tuple[PoolRow, ...]:
         """Of all TrainingClusters."""
-        return tuple(pool_rows(self.ask(self.remote.clusters())))
+        return tuple(pool_rows(self.clusters()))
+
+    def clusters(self) -> tuple[Document, ...]:
+        """All TrainingClusters. Raises ClusterRefusal that says which right is missing."""
+        return self.ask(_clusters(self.remote))
 
     def budgets(self) -> tuple[TrainingBudget, ...]:
         """Those of the namespace that can be read."""
@@ -133,6 +138,21 @@ def _by_kubectl(command: str) -> ConfigurationFault:
             action=f"`{command}` does it.",
         )
     )
+
+
+async def _clusters(remote: Remote) -> tuple[Document, ...]:
+    try:
+        return await remote.clusters()
+    except Forbidden as fault:
+        raise ClusterRefusal(
+            Fault(
+                where=remote.client.server,
+                found=str(fault),
+                expected="the right to list trainingclusters, which belong to no namespace: roles that are bound in one do not give it",
+                action="Whoever looks after the cluster binds the ClusterRole of the chart whose name ends in :clusters-view to you with a ClusterRoleBinding, "
+                "or names a group of yours in its value trainingClusters.viewerGroups.",
+            )
+        ) from fault
 
 
 def _options(where: Whereabouts, remote: Remote) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from lightcompute.api.status import Charge
 from lightcompute.cli.cost_table import Question, cost_rows, shown
 from lightcompute.cli.target import Listed, Sight
@@ -89,6 +91,7 @@ def test_people_get_a_sum_and_no_column_that_says_nothing() -> None:
     assert shown([], "month", "text").splitlines()[-1].split() == ["total", "0", "s", "$0.00"]
 
 
+@pytest.mark.slow
 def test_the_command_counts_the_runs_of_this_machine(
     local_run: Callable[..., LocalRun],
 ) -> None:

@@ -160,6 +160,7 @@ def assert_is_bounded(status: TrainingRunStatus) -> None:
     assert all(abs(n) < 2**63 for n in numbers(json.loads(text)) if isinstance(n, int))
 
 
+@pytest.mark.slow
 @given(st.lists(st.binary(max_size=200) | lies() | likely_reports(), max_size=8), st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_any_log_leaves_a_status_within_its_bounds(lines: list[bytes], over: bool) -> None:

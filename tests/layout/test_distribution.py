@@ -61,6 +61,7 @@ def test_the_source_distribution_holds_what_the_wheel_and_the_tests_need(sdist: 
     assert top & {".venv", ".git", ".ci", "runs"} == set()
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_three_packages_and_nothing_else(installed: Path) -> None:
     found = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
     assert found == set(PACKAGES)

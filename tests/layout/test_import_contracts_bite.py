@@ -35,6 +35,7 @@ def lint(checkout: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("importer", "imported", "contract"),
     [
@@ -69,6 +70,7 @@ def test_an_import_in_a_forbidden_direction_breaks_its_contract(
     assert any(contract in line for line in broken), done.stdout
 
 
+@pytest.mark.slow
 def test_the_packages_as_they_are_keep_every_contract(copy: Path) -> None:
     done = lint(copy)
     assert done.returncode == 0, done.stdout + done.stderr

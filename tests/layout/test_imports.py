@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from support.source import PACKAGES, every_module, imports, modules
 
 CONTRACT_MAY_IMPORT = {"runcontract", "pydantic", "pydantic_core", "yaml"}
@@ -18,6 +20,7 @@ def test_the_contract_imports_pydantic_yaml_and_the_standard_library_only() -> N
     assert found == []
 
 
+@pytest.mark.slow
 def test_only_the_command_line_may_import_the_handlers() -> None:
     handlers = "lightcompute.kube.handlers"
     found = [
@@ -30,6 +33,7 @@ def test_only_the_command_line_may_import_the_handlers() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 def test_importing_all_of_lightcompute_leaves_torch_and_the_trainer_out() -> None:
     names = sorted(module.name for module in modules("lightcompute"))
     code = f"""

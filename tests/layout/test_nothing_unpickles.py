@@ -1,6 +1,8 @@
 import ast
 from collections.abc import Iterator
 
+import pytest
+
 from support.source import Module, every_module, imports
 
 MODULES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
@@ -8,6 +10,7 @@ FUNCTIONS = {"torch.load", "torch.save", "torch.hub"}
 KEYWORDS = {("weights_only", "False"), ("allow_pickle", "True")}
 
 
+@pytest.mark.slow
 def test_no_module_imports_what_unpickles() -> None:
     found = [
         f"{module.at(statement)} {name}"

@@ -75,6 +75,7 @@ SCENARIOS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("victims", "stage"), SCENARIOS)
 def test_the_run_ends_as_if_nothing_had_happened(

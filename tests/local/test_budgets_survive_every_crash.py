@@ -44,6 +44,7 @@ def delete(runs: Runs, name: str) -> None:
     LocalTarget(runs).run(name).delete(with_checkpoints=True, wait=True)
 
 
+@pytest.mark.slow
 def test_a_deletion_may_die_at_any_moment(fresh: Fresh) -> None:
     runs = fresh()
 
@@ -62,6 +63,7 @@ def test_a_deletion_may_die_at_any_moment(fresh: Fresh) -> None:
     assert points > 3
 
 
+@pytest.mark.slow
 def test_a_change_may_die_at_any_moment(fresh: Fresh) -> None:
     runs = fresh()
 
@@ -83,6 +85,7 @@ def change(runs: Runs) -> None:
     Books(runs).allow(a_budget("2.00", period="Daily"), LATER)
 
 
+@pytest.mark.slow
 def test_a_budget_that_is_deleted_or_made_while_its_maker_dies_is_whole_or_not_there(
     fresh: Fresh,
 ) -> None:

@@ -8,7 +8,7 @@ from lightcompute.api.words import Phase
 from lightcompute.testing.drive import drive
 from lightcompute.testing.troubles import Trouble
 from lightcompute.testing.world import World
-from support.loop_scenarios import SCENARIOS, Scenario
+from support.loop_scenarios import SCENARIOS, Scenario, at_every_moment
 
 KEPT = [name for name, each in SCENARIOS.items() if each.keeps_deadlines]
 """Without a deadline that the place keeps, nothing is certain of what cannot be seen."""
@@ -31,7 +31,7 @@ def leaves_when_asked(scenario: Scenario) -> bool:
     return not scenario.script.deaf and not hangs
 
 
-@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("name", at_every_moment(KEPT))
 @pytest.mark.parametrize("seconds", [7, 100, pytest.param(2500, marks=pytest.mark.slow)])
 def test_nothing_runs_twice_and_the_cap_holds_and_nothing_stays(name: str, seconds: float) -> None:
     scenario = SCENARIOS[name]
@@ -46,7 +46,9 @@ def test_nothing_runs_twice_and_the_cap_holds_and_nothing_stays(name: str, secon
         assert world.run.status.phase in {scenario.ends, *ALSO}, f"call {call}"
 
 
-@pytest.mark.parametrize("name", [name for name in KEPT if leaves_when_asked(SCENARIOS[name])])
+@pytest.mark.parametrize(
+    "name", at_every_moment(name for name in KEPT if leaves_when_asked(SCENARIOS[name]))
+)
 def test_whoever_is_asked_to_leave_has_all_of_its_grace_from_when_its_place_heard_of_it(
     name: str,
 ) -> None:
@@ -58,7 +60,7 @@ def test_whoever_is_asked_to_leave_has_all_of_its_grace_from_when_its_place_hear
         assert killed == [], f"call {call}"
 
 
-@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("name", at_every_moment(KEPT))
 def test_a_short_loss_changes_nothing_about_the_end(name: str) -> None:
     scenario = SCENARIOS[name]
     reference = scenario.go(scenario.world())

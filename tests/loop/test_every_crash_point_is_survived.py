@@ -11,7 +11,7 @@ from lightcompute.api.reasons import Reason
 from lightcompute.testing.drive import drive
 from lightcompute.testing.troubles import Trouble
 from lightcompute.testing.world import World
-from support.loop_scenarios import SCENARIOS
+from support.loop_scenarios import SCENARIOS, at_every_moment
 
 
 def outcome(world: World) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def test_an_undisturbed_run_ends_as_it_should(name: str) -> None:
     assert (status.phase, len(status.attempts)) == (scenario.ends, scenario.attempts)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", at_every_moment())
 def test_a_crash_before_or_after_any_call_changes_nothing_about_the_end(
     name: str, record_property: Callable[[str, object], None]
 ) -> None:
@@ -57,7 +57,7 @@ def test_a_crash_before_or_after_any_call_changes_nothing_about_the_end(
     record_property("crash_points", points)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", at_every_moment())
 @pytest.mark.parametrize("trouble", [Trouble.REQUEST_LOST, Trouble.RESPONSE_LOST])
 def test_a_lost_request_or_response_changes_nothing_but_times(name: str, trouble: Trouble) -> None:
     scenario = SCENARIOS[name]
@@ -82,7 +82,9 @@ def test_two_crashes_in_a_row_change_nothing_about_the_end(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     # The others need somebody who watches: a place without deadlines, a cap that is lowered meanwhile.
-    [name for name, each in SCENARIOS.items() if each.keeps_deadlines and "lowered" not in name],
+    at_every_moment(
+        name for name, each in SCENARIOS.items() if each.keeps_deadlines and "lowered" not in name
+    ),
 )
 def test_the_cap_holds_while_nobody_watches(name: str, down_seconds: float) -> None:
     scenario = SCENARIOS[name]

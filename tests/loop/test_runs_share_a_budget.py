@@ -153,6 +153,7 @@ def a_team(seed: int, period: str, *, pieces: bool) -> Team:
     return team
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("period", ["Total", "Daily"])
 @pytest.mark.parametrize("pieces", [False, True], ids=["whole", "pieces"])
 def test_whatever_befalls_them_they_stay_within_the_limit(period: str, *, pieces: bool) -> None:

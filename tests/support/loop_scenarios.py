@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+import pytest
+from _pytest.mark import ParameterSet
 
 from lightcompute.api.labels import STOP, VERIFY_CHECKPOINTS
 from lightcompute.api.reasons import Reason
@@ -248,3 +251,14 @@ SCENARIOS = {
         attempts=2,
     ),
 }
+
+FIRST = frozenset({
+    "happy", "fail and retry", "suspend and resume", "budget stop", "budget lowered below what is spent", "delete while it runs", "hang", "preempt",
+    "waits for a place, then gets it", "verified at its end",
+})  # fmt: skip
+"""Tried at every moment by `make check` already; all others by `make test`."""
+
+
+def at_every_moment(names: Iterable[str] = SCENARIOS) -> list[str | ParameterSet]:
+    """`names` for tests that try each moment of a scenario, which takes a second or more for each."""
+    return [name if name in FIRST else pytest.param(name, marks=pytest.mark.slow) for name in names]

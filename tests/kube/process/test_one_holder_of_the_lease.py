@@ -288,6 +288,7 @@ DEEDS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(fates=st.lists(FATES, min_size=3, max_size=3), deeds=DEEDS)
 def test_two_never_hold_it_whatever_happens_to_requests_and_processes(
     fates: list[list[tuple[Fate, float]]], deeds: list[tuple[int, str, float]]

@@ -104,6 +104,7 @@ async def play(order: tuple[tuple[int, str], ...]) -> tuple[int, int | None, boo
     return answers, heard.progress.step if heard.progress else None, complete
 
 
+@pytest.mark.slow
 def test_the_reading_of_an_ended_log_ends_whatever_is_answered_to_whom() -> None:
     kinds = ("fails", "part", "whole")
     tried = 0

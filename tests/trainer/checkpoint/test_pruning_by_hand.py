@@ -158,6 +158,7 @@ def test_what_is_kept_and_changes_meanwhile_ends_the_deleting(tmp_path: Path) ->
     assert steps_in(tmp_path) == [20, 30, 40]
 
 
+@pytest.mark.slow
 def test_a_prune_that_is_killed_anywhere_has_lost_nothing_that_is_kept(tmp_path: Path) -> None:
     counting = CountingDisk()
     prune(made(tmp_path / "count", {10: 3.0, 20: 1.0, 30: 2.0, 40: 2.0}), ONE, files=counting)

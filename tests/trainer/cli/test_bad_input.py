@@ -180,6 +180,7 @@ def test_a_seed_of_the_environment_is_taken_where_the_order_names_none(
     assert audit["seeds"]["GLOBAL_SEED"] == audit["seeds"]["seed"] == 42
 
 
+@pytest.mark.slow
 def test_compiling_without_a_compiler_is_a_fault_of_the_order(
     workshop: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

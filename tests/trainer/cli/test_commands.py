@@ -98,6 +98,7 @@ def test_generate_refuses_an_altered_checkpoint(
     assert "altered or damaged" in called.err
 
 
+@pytest.mark.slow
 def test_smoke_passes_and_prints_a_table_and_a_verdict(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -76,6 +76,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(documents(), st.integers(1, 200))
 def test_the_count_is_right_for_any_configuration_and_the_model_runs(
@@ -89,6 +90,7 @@ def test_the_count_is_right_for_any_configuration_and_the_model_runs(
     assert model.loss(tokens, tokens).shape == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_gives_logits_and_losses_of_the_right_shape(preset: str) -> None:
     model = on_meta(Model.model_validate({"preset": preset}), 1000)

@@ -54,12 +54,14 @@ def page_faults(**variables: str) -> tuple[bool, int]:
     return kept == "True", int(faults)
 
 
+@pytest.mark.slow
 def test_blocks_that_were_freed_cost_no_page_faults_when_they_are_asked_for_again() -> None:
     kept, faults = page_faults()
     assert kept
     assert faults < PAGES / 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variable", [{"MALLOC_TRIM_THRESHOLD_": "131072"}, {"GLIBC_TUNABLES": "glibc.malloc.perturb=0"}]
 )

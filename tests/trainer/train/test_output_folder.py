@@ -193,6 +193,7 @@ def test_a_run_without_samples_and_without_a_test_part_has_neither(
     assert (results.sample, results.test, results.exit_code) == (None, None, 0)
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_order_agree_in_every_bit(workshop: Workshop) -> None:
     document = order_document(model={"preset": "gpt-116k", "contextLength": 16, "dropout": 0.1})
     for out in ("one", "two"):

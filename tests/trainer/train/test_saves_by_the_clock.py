@@ -56,6 +56,7 @@ def clock_of_saves(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterator[float]
     return put
 
 
+@pytest.mark.slow
 def test_a_run_that_saves_by_the_clock_has_every_number_of_one_that_saves_by_steps(
     workshop: Workshop, clock_of_saves: Callable[[Iterator[float]], None]
 ) -> None:

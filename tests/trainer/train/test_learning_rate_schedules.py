@@ -3,8 +3,9 @@ import math
 
 import pytest
 
-from lightgpt.train.schedule import learning_rate_factor, muon_momentum
+from lightgpt.train.schedule import muon_momentum
 from runcontract.order import Schedule
+from runcontract.schedule import learning_rate_factor
 
 
 def factors(schedule: Schedule, max_steps: int) -> list[float]:

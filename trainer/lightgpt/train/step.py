@@ -19,9 +19,9 @@ from lightgpt.train.bfloat16 import in_bfloat16
 from lightgpt.train.compiling import compile_faults, compiled
 from lightgpt.train.determinism import derived_seed
 from lightgpt.train.optimizer import RunOptimizer
-from lightgpt.train.schedule import learning_rate_factor
 from lightgpt.train.world import World
 from runcontract.order import Training
+from runcontract.schedule import learning_rate_factor
 
 Batch = Callable[[int], tuple[Tensor, Tensor]]
 """Number of a forward pass -> this process's inputs [B, T] and targets [B, T], on the device."""

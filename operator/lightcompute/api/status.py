@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from lightcompute.api.foresight_of_target import TargetForecast, ValidationCurve
 from lightcompute.api.money import USD
 from lightcompute.api.words import ConditionType, Phase
 from runcontract.base import ReportModel
@@ -232,6 +233,10 @@ class TrainerStatus(ReportModel):
     metrics: tuple[Metric, ...] = Field(
         default=(), max_length=MAX_METRICS, description="Newest numbers."
     )
+    validation_curve: ValidationCurve | None = Field(
+        default=None,
+        description="What the target is judged by, over all attempts; none where the run has no target or nothing was scored.",
+    )
     last_updated_time: datetime | None = Field(default=None, description="Time of this update.")
 
 
@@ -254,6 +259,10 @@ class Cost(ReportModel):
     )
     cap_reached_step: int | None = Field(
         default=None, ge=0, description="Step that it will be at by then, at this speed."
+    )
+    target: TargetForecast | None = Field(
+        default=None,
+        description="Whether the target is likely to be met by then, or by the end; none where nothing is alive or the run has no target.",
     )
     overshoot_bound_usd: USD = Field(
         default=0,

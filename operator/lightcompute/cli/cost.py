@@ -10,11 +10,12 @@ from typing import Any
 import click
 
 from lightcompute.api.money import charge
-from lightcompute.api.status import Attempt, TrainingRunStatus
+from lightcompute.api.status import Attempt, Cost, TrainingRunStatus
 from lightcompute.cli import text
 from lightcompute.cli.cost_table import Form, Grouping, Question, cost_rows, shown
 from lightcompute.cli.moments import MOMENT, TIME_ZONE
 from lightcompute.cli.options import target_options
+from lightcompute.cli.outcome import likelihood_text
 from lightcompute.cli.target import Target
 from lightcompute.core.ledger import total_cost
 
@@ -75,7 +76,7 @@ def cost(name: str | None, as_json: bool, target: Target, everywhere: bool, **as
         click.echo(json.dumps(status.cost.document(), indent=1))
         return
     click.echo(text.columns(LEDGER_HEADER, ledger_lines(status, now)))
-    click.echo(text.table(_sums(status, now), indent=""))
+    click.echo(text.table(_sums(status, sight.cost(), now), indent=""))
 
 
 def _show_table(
@@ -138,8 +139,7 @@ def _lines(attempt: Attempt, now: datetime) -> Iterator[tuple[str, ...]]:
         yield (number, "", "", "never started", "", text.usd(0))
 
 
-def _sums(status: TrainingRunStatus, now: datetime) -> Iterator[tuple[str, str]]:
-    cost = status.cost
+def _sums(status: TrainingRunStatus, cost: Cost, now: datetime) -> Iterator[tuple[str, str]]:
     yield "spent", text.usd(total_cost(status, now))
     yield "reserved", text.usd(cost.reserved_usd) if cost.reserved_usd else ""
     yield "forecast", text.usd(cost.forecast_usd) if cost.forecast_usd is not None else ""
@@ -148,6 +148,7 @@ def _sums(status: TrainingRunStatus, now: datetime) -> Iterator[tuple[str, str]]
         step = cost.cap_reached_step
         at = "" if step is None else f", at about step {text.count(step)}"
         yield "limit reached", f"{text.clock(cost.cap_reached_time)}{at}, before the end"
+    yield "target", likelihood_text(cost.target)
     if cost.overshoot_bound_usd:
         yield (
             "held back from the limit",

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lightcompute.api.foresight_of_target import TargetForecast, TargetLikelihood
 from lightcompute.api.status import RunResults
 from lightcompute.cli import text
 
+_LIKELIHOODS: dict[TargetLikelihood, str] = {
+    "Met": "met",
+    "Likely": "likely to be met",
+    "Unclear": "may be met or missed",
+    "Unlikely": "not likely to be met",
+    "TooEarly": "too early to say",
+}
 _NOT_OVER = frozenset({"Preempted", "BudgetReached"})
 
 
@@ -35,3 +43,8 @@ def result_rows(results: RunResults) -> Iterator[tuple[str, str]]:
     if results.training_seconds and results.tokens_per_second:
         time = text.duration(results.training_seconds)
         yield "speed", f"{text.count(results.tokens_per_second)} tokens/s, {time} in steps"
+
+
+def likelihood_text(forecast: TargetForecast | None) -> str:
+    """Whether a target is likely to be met, in words; empty where nothing is forecast."""
+    return "" if forecast is None else f"{_LIKELIHOODS[forecast.likelihood]}: {forecast.message}"

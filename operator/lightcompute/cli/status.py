@@ -8,7 +8,7 @@ import click
 
 from lightcompute.cli import text
 from lightcompute.cli.options import name_argument, target_options
-from lightcompute.cli.outcome import result_rows
+from lightcompute.cli.outcome import likelihood_text, result_rows
 from lightcompute.cli.target import Listed, Rows, Sight, Target, TargetRun
 from lightcompute.core.saves import failing
 from runcontract.document import dump_document
@@ -98,6 +98,8 @@ def _rows(sight: Sight) -> Rows:
         yield "speed", f"{text.count(speed)} tokens/s" if speed else ""
     if view.remaining_seconds is not None and sight.is_live:
         yield "time left", text.duration(view.remaining_seconds)
+    if sight.is_live:
+        yield "target", likelihood_text(sight.cost().target)
     yield "cost", view.cost_text()
     yield "attempts", str(view.attempt) if view.attempt else ""
     verified = [each for each in status.checkpoints if each.verified]

@@ -16,10 +16,10 @@ from typing import Protocol
 
 from lightcompute.api import TrainingBudget, TrainingRun
 from lightcompute.api.money import MicroUSD
-from lightcompute.api.status import Place
+from lightcompute.api.status import Cost, Place
 from lightcompute.cli.other_cluster import OtherCluster
 from lightcompute.cli.run_checkpoints import RunCheckpoints
-from lightcompute.cli.view import RunView, view_of
+from lightcompute.cli.view import RunView, cost_now, view_of
 from lightcompute.core.progress import Progress
 from runcontract.faults import ConfigurationFault, Fault
 
@@ -76,6 +76,10 @@ class Sight:
     def view(self) -> RunView:
         """Its numbers."""
         return view_of(self.run, self.progress, self.now)
+
+    def cost(self) -> Cost:
+        """What it costs and may still cost."""
+        return cost_now(self.run, self.progress)
 
 
 @dataclass(frozen=True, kw_only=True)

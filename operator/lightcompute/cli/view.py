@@ -8,11 +8,16 @@ from datetime import datetime, timedelta
 
 from lightcompute.api import Phase, Reason, TrainingRun
 from lightcompute.api.money import MicroUSD, charge
-from lightcompute.api.status import Saves
+from lightcompute.api.status import Cost, Saves
 from lightcompute.cli import text
+from lightcompute.core.budget import Terms
 from lightcompute.core.ledger import total_cost
+from lightcompute.core.outlook import outlook_of
 from lightcompute.core.progress import Progress
+from lightcompute.core.report import trainer_status
+from lightcompute.core.revise import revised
 from lightcompute.core.saves import saves_told
+from lightcompute.core.target_outlook import target_forecast
 from runcontract.losses import Loss, LossUnit
 
 
@@ -195,3 +200,18 @@ def _forecast(run: TrainingRun, remaining: float | None, now: datetime) -> Micro
         return run.status.cost.forecast_usd
     rate = run.status.cost.rate_per_hour_usd
     return total_cost(run.status, now) + charge(rate, timedelta(seconds=min(remaining, 1e9)))
+
+
+def cost_now(run: TrainingRun, progress: Progress | None) -> Cost:
+    """The cost that the status tells, with its outlook from what the trainer said last, where its log is at hand."""
+    status = run.status
+    if progress is None or progress.newest_time is None or not status.attempts:
+        return status.cost
+    told = revised(status, trainer_status=trainer_status(progress, run, progress.newest_time))
+    cap = outlook_of(run, told, Terms(grace_seconds=status.attempts[-1].grace_seconds or 0))
+    return revised(
+        status.cost,
+        cap_reached_time=cap.time,
+        cap_reached_step=cap.step,
+        target=target_forecast(run, told, cap),
+    )

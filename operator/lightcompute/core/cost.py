@@ -12,6 +12,7 @@ from lightcompute.core.decision import Event
 from lightcompute.core.facts import Facts
 from lightcompute.core.ledger import open_charge, total_cost
 from lightcompute.core.outlook import outlook_of
+from lightcompute.core.target_outlook import target_forecast
 
 WARNING_PERCENTAGES = (95, 80, 50)
 DEFAULT_POLL_SECONDS = 300
@@ -34,6 +35,7 @@ def cost_of(facts: Facts, status: TrainingRunStatus) -> Cost:
         limit_usd=limit_of(facts.run),
         cap_reached_time=outlook.time,
         cap_reached_step=outlook.step,
+        target=target_forecast(facts.run, status, outlook),
         overshoot_bound_usd=_shown(terms.reserve(rate)),
         last_updated_time=known.last_updated_time,
     )

@@ -42,12 +42,15 @@ def outlook_of(run: TrainingRun, status: TrainingRunStatus, terms: Terms) -> Out
 
 def _step_at(status: TrainingRunStatus, ahead: timedelta, remaining: int) -> int | None:
     """The step that is reached `ahead` of the last report, which said that the last step is `remaining` seconds away."""
-    numbers = (
-        {each.name: each.value for each in status.trainer_status.metrics}
-        if status.trainer_status
-        else {}
-    )
-    if not (numbers.get("step", "").isdigit() and numbers.get("maxSteps", "").isdigit()):
+    step, last = number_of(status, "step"), number_of(status, "maxSteps")
+    if step is None or last is None:
         return None
-    step, last = int(numbers["step"]), int(numbers["maxSteps"])
     return step + int(max(last - step, 0) * ahead.total_seconds() / max(remaining, 1))
+
+
+def number_of(status: TrainingRunStatus, name: str) -> int | None:
+    """A whole number that the trainer told last, by its name among the metrics."""
+    trainer = status.trainer_status
+    found = {each.name: each.value for each in trainer.metrics} if trainer is not None else {}
+    value = found.get(name, "")
+    return int(value) if value.isdecimal() else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from lightcompute.core.curve import Scored, with_score
 from runcontract.bounds import MAX_SECONDS
 from runcontract.losses import Loss
 from runcontract.progress import (
@@ -37,6 +38,8 @@ class Progress:
     stepped: Stepped | None = None
     evaluated: Evaluated | None = None
     best_validation: Loss | None = None
+    scored: tuple[Scored, ...] = ()
+    """Validation losses by rising steps, thinned out."""
     longest_save_seconds: float = 0
     """Time that the longest of all its saves took."""
     longest_step_seconds: float = 0
@@ -56,6 +59,11 @@ class Progress:
     def saved(self) -> Saved | None:
         """The newest save."""
         return self.saves[-1] if self.saves else None
+
+    @property
+    def resumed_from(self) -> int | None:
+        """Step that it began from, 0 for the very beginning; None where it has not said so."""
+        return None if self.started is None else self.started.resumed_from_step or 0
 
     @property
     def step(self) -> int:
@@ -90,7 +98,8 @@ class Progress:
                 known = replace(known, stepped=report)
             case Evaluated():
                 best = report.validation if report.best else known.best_validation
-                known = replace(known, evaluated=report, best_validation=best)
+                scored = with_score(known.scored, Scored(step=report.step, loss=report.validation))
+                known = replace(known, evaluated=report, best_validation=best, scored=scored)
             case Saved():
                 known = _with_save(known, report)
             case Warned():

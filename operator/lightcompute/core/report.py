@@ -5,6 +5,8 @@ A lying or broken trainer spoils its own run's report and nothing else.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from lightcompute.api.status import (
     MAX_CHECKPOINTS,
     Attempt,
@@ -15,6 +17,8 @@ from lightcompute.api.status import (
     TrainerStatus,
     TrainingRunStatus,
 )
+from lightcompute.api.training_run import TrainingRun
+from lightcompute.core.curve import curve_told
 from lightcompute.core.keeping import with_reasons
 from lightcompute.core.progress import Progress
 from lightcompute.core.revise import revised
@@ -33,7 +37,7 @@ def told(status: TrainingRunStatus, snapshot: Snapshot) -> TrainingRunStatus:
     child = snapshot.child(newest.number) if newest is not None else None
     changes: dict[str, object] = {}
     if child is not None and child.progress is not None:
-        changes["trainer_status"] = trainer_status(child.progress, snapshot)
+        changes["trainer_status"] = trainer_status(child.progress, snapshot.run, snapshot.now)
     saves = saves_told(status.saves, child.progress if child is not None else None)
     if saves != status.saves:
         changes["saves"] = saves
@@ -81,21 +85,30 @@ def measured(attempt: Attempt, child: Child, snapshot: Snapshot) -> Attempt:
     )
 
 
-def trainer_status(progress: Progress, snapshot: Snapshot) -> TrainerStatus:
-    """`progress` in the form that other systems read."""
-    known = snapshot.run.status.trainer_status
+def trainer_status(progress: Progress, run: TrainingRun, now: datetime) -> TrainerStatus:
+    """`progress` in the form that other systems read; what is new in it is of `now`."""
+    known = run.status.trainer_status
     max_steps = progress.max_steps
     share = min(progress.step * 100 // max_steps, 100) if max_steps else None
     remaining = progress.stepped.remaining_seconds if progress.stepped is not None else None
     if progress.finished is not None:
         remaining = 0
+    training = run.spec.training
+    unit = training.target.unit if training is not None and training.target is not None else None
     new = TrainerStatus(
         progress_percentage=share,
         estimated_remaining_seconds=None if remaining is None else round(remaining),
         metrics=tuple(Metric(name=name, value=value) for name, value in _metrics(progress).items()),
+        validation_curve=curve_told(
+            known.validation_curve if known is not None else None,
+            progress.scored,
+            attempt=progress.attempt,
+            begun=progress.resumed_from,
+            unit=unit,
+        ),
         last_updated_time=known.last_updated_time if known is not None else None,
     )
-    return new if new == known else revised(new, last_updated_time=snapshot.now)
+    return new if new == known else revised(new, last_updated_time=now)
 
 
 def _metrics(progress: Progress) -> dict[str, str]:

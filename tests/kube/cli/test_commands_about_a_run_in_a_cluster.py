@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from lightcompute.api import Phase, TrainingRunStatus, labels
-from lightcompute.api.status import Metric, TrainerStatus
+from lightcompute.api.foresight_of_target import TargetForecast, ValidationCurve, ValidationPoint
+from lightcompute.api.status import Cost, Metric, TrainerStatus
 from lightcompute.testing.builders import NOON, an_ended_attempt
 from support.cluster_cli import ClusterCommands, Document, parsed, resting, running
 
@@ -34,6 +35,27 @@ def test_the_status_shows_what_the_operator_wrote(commands: ClusterCommands) -> 
     assert "tokens/s" not in said.out
     listed = commands.call("list").out
     assert "baseline  Running  40/100" in listed
+
+
+def test_a_forecast_of_the_target_goes_through_the_server_and_is_told(
+    commands: ClusterCommands,
+) -> None:
+    curve = ValidationCurve(
+        unit="BitsPerByte", attempt=1, points=(ValidationPoint(step=10, loss=2.0),)
+    )
+    forecast = TargetForecast(
+        likelihood="Unclear", unit="BitsPerByte", step=100, lowest_loss=1, highest_loss=1.95, message="1 to 1.95"
+    )  # fmt: skip
+    commands.make(
+        status=running(
+            trainer_status=TrainerStatus(validation_curve=curve), cost=Cost(target=forecast)
+        )
+    )
+    stored = commands.get()["status"]
+    assert stored["trainerStatus"]["validationCurve"] == curve.document()
+    assert stored["cost"]["target"] == forecast.document()
+    for verb in ("status", "cost"):
+        assert "may be met or missed: 1 to 1.95" in commands.call(verb, "baseline").out
 
 
 def test_the_status_document_is_the_one_of_the_api(commands: ClusterCommands) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from support.mutants.mutant import Mutant
 from support.mutants.of_budgets import OF_BUDGETS
 from support.mutants.of_decisions import OF_DECISIONS
+from support.mutants.of_foresight import OF_FORESIGHT
 from support.mutants.of_grace import OF_GRACE
 from support.mutants.of_the_cap import OF_THE_CAP
 from support.mutants.of_the_ledger import OF_THE_LEDGER
@@ -15,6 +16,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *OF_THE_CAP,
     *OF_GRACE,
     *OF_DECISIONS,
+    *OF_FORESIGHT,
     *OF_WORLDS,
     *OF_BUDGETS,
 )

@@ -114,8 +114,11 @@ def _last_score(training: Training, curve: ValidationCurve, step: int, last: int
 
 
 def _rate_fall(training: Training, newest: int, end: int, last: int) -> float:
-    """How far the learning rate falls from the step `newest` to `end`, as a share of its peak."""
+    """What a fall of the learning rate between the steps `newest` and `end` will do that the losses so far do not show: 1 for a whole fall.
+
+    Its height as a share of the peak, and less the farther the rate has come down already: laws follow the slope that this gave the curve.
+    """
     now, then = (
         learning_rate_factor(training.schedule, step=step, max_steps=last) for step in (newest, end)
     )
-    return max(now - then, 0.0)
+    return max(now - then, 0.0) * now

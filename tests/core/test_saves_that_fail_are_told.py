@@ -5,21 +5,11 @@ from __future__ import annotations
 import pytest
 
 from lightcompute.api.reasons import Reason
-from lightcompute.api.status import Condition, TrainingRunStatus
-from lightcompute.core.decide import decide
+from lightcompute.api.status import TrainingRunStatus
 from lightcompute.core.decision import Decision
-from lightcompute.core.progress import Progress
-from lightcompute.testing.builders import (
-    a_child,
-    a_run,
-    a_running_attempt,
-    a_snapshot,
-    an_ended_attempt,
-    at,
-)
-from runcontract.progress import CHECKPOINT_FAILED, Report, Saved, Started, Warned
-
-FULL = "save 1 of at most 3 that may fail in a row:\n/runs: found No space left on device"
+from lightcompute.testing.builders import at
+from runcontract.progress import Saved, Started, Warned
+from support.told_saves import failed, look, ready
 
 
 def saved(step: int, attempt: int = 1) -> Saved:
@@ -27,33 +17,6 @@ def saved(step: int, attempt: int = 1) -> Saved:
         time=at(step), attempt=attempt, step=step, name=f"step-{step:08d}", size_bytes=9, digest="d",
         save_seconds=0.1,
     )  # fmt: skip
-
-
-def failed(step: int, message: str = FULL, *, attempt: int = 1) -> Warned:
-    return Warned(
-        time=at(step), attempt=attempt, step=step, reason=CHECKPOINT_FAILED, message=message
-    )
-
-
-def look(
-    *reports: Report, before: TrainingRunStatus | None = None, attempt: int = 1, now: float = 500
-) -> Decision:
-    """What is decided of a run whose newest attempt has said `reports`, and nothing before `before`."""
-    progress = Progress(attempt=attempt)
-    for report in reports:
-        progress = progress.with_report(report)
-    earlier = [an_ended_attempt(number) for number in range(1, attempt)]
-    run = a_run()
-    if before is not None:
-        run = run.with_status(before)
-    run = run.with_attempts(*earlier, a_running_attempt(attempt))
-    child = a_child(attempt, progress=progress if reports else None)
-    return decide(a_snapshot(run, child, now=at(now)))
-
-
-def ready(decision: Decision) -> Condition:
-    [found] = [each for each in decision.status.conditions if each.type == "CheckpointReady"]
-    return found
 
 
 def events(decision: Decision) -> list[tuple[str, Reason]]:

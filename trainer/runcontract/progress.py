@@ -17,6 +17,7 @@ from runcontract.summaries import Concluded, Described
 
 __all__ = [
     "CHECKPOINT_FAILED",
+    "CHECKPOINT_SLOW",
     "MAX_LINE_BYTES",
     "Concluded",
     "Described",
@@ -34,6 +35,8 @@ __all__ = [
 
 CHECKPOINT_FAILED = "CheckpointFailed"
 """Reason of a `Warned` report by which a supervisor knows that a save failed; the next `Saved` says that saves succeed again."""
+CHECKPOINT_SLOW = "CheckpointSlow"
+"""Reason of a `Warned` report: a save has been under way for so long that the next one is late by the whole time between two."""
 
 
 class Started(ReportLine):
@@ -101,6 +104,17 @@ class Saved(ReportLine):
         default=None, ge=0, le=1e9, description="Passes over the training part by then."
     )
     save_seconds: Seconds = Field(description="From the copy in memory to the verified files.")
+    interval_seconds: Seconds | None = Field(
+        default=None,
+        description="From the beginning of the planned save before it to when it was due; none for the first, and for one that was not planned.",
+    )
+    late_seconds: Seconds = Field(
+        default=0,
+        description="How much later than due it began, because the one before it was under way.",
+    )
+    waited_seconds: Seconds = Field(
+        default=0, description="Time that training stood still for the one before it."
+    )
     kept: tuple[str, ...] = Field(
         default=(), max_length=2000, description="Checkpoints that are kept after retention."
     )

@@ -334,6 +334,10 @@ class Reason(Word):
         "CheckpointsFailing",
         "The newest save failed and training goes on: what was done since the checkpoint in the message is lost if the attempt ends now.",
     )
+    CHECKPOINTS_SLOW = (
+        "CheckpointsSlow",
+        "Saves take longer than the time between them: checkpoints come later than asked for, or training stands still for them.",
+    )
     NO_CHECKPOINT = "NoCheckpoint", "No verified checkpoint exists yet: a restart begins at step 0."
     TARGET_MET = "TargetMet", "The loss is at most the target."
     TARGET_NOT_MET = "TargetNotMet", "The run came to its end with a loss above the target."

@@ -337,6 +337,16 @@ class Saves(ReportModel):
         max_length=MAX_MESSAGE,
         description="What the trainer says of the newest save, where it failed.",
     )
+    slow_since_step: int | None = Field(
+        default=None,
+        ge=0,
+        description="Step since which saves take longer than the time between them; none while they keep up with it.",
+    )
+    slowness: str = Field(
+        default="",
+        max_length=MAX_MESSAGE,
+        description="How long the newest took, how late it began, and whether training stood still for it, where they are slow.",
+    )
 
     @property
     def are_failing(self) -> bool:

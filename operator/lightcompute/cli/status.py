@@ -10,7 +10,7 @@ from lightcompute.cli import text
 from lightcompute.cli.options import name_argument, target_options
 from lightcompute.cli.outcome import likelihood_text, result_rows
 from lightcompute.cli.target import Listed, Rows, Sight, Target, TargetRun
-from lightcompute.core.saves import failing
+from lightcompute.core.saves import wrong
 from runcontract.document import dump_document
 
 
@@ -104,4 +104,5 @@ def _rows(sight: Sight) -> Rows:
     yield "attempts", str(view.attempt) if view.attempt else ""
     verified = [each for each in status.checkpoints if each.verified]
     yield "checkpoints", ", ".join(text.count(each.step) for each in verified)
-    yield "saves", failing(view.saves).removeprefix("saves ")
+    trouble = wrong(view.saves, is_live=sight.is_live)
+    yield "saves", trouble[1].removeprefix("saves ") if trouble is not None else ""

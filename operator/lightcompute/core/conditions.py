@@ -13,7 +13,7 @@ from lightcompute.core.budget import limit_of
 from lightcompute.core.facts import Facts
 from lightcompute.core.keeping import outlives_attempts
 from lightcompute.core.report import final_results
-from lightcompute.core.saves import failing
+from lightcompute.core.saves import wrong
 from lightcompute.core.text import cut
 from lightcompute.core.verdict import Verdict
 from lightcompute.core.waiting import waiting
@@ -141,20 +141,20 @@ def _checkpoint_ready(facts: Facts, verdict: Verdict) -> Answer:
             message="what spec.checkpoints.pattern names is kept by the numbers in its names; nothing verifies it, so nobody "
             f"knows whether the next attempt can go on from it{_until_when(facts)}",
         )
-    wrong, reason, told = (
-        failing(verdict.status.saves),
-        Reason.NO_CHECKPOINT,
-        "none is verified yet",
-    )
+    reason, told = Reason.NO_CHECKPOINT, "none is verified yet"
     if verified:
         reason = Reason.CHECKPOINT_VERIFIED
         told = f"{verified[-1].name} at step {verified[-1].step} is verified"
     # What is verified can be gone on from, whatever became of later saves: they change why, not whether.
+    is_live = bool(verdict.status.attempts) and verdict.status.attempts[-1].is_live
+    trouble = wrong(verdict.status.saves, is_live=is_live)
+    if trouble is not None:
+        reason, told = trouble[0], f"{told}; {trouble[1]}"
     return Answer(
         type=ConditionType.CHECKPOINT_READY,
         holds=bool(verified),
-        reason=Reason.CHECKPOINTS_FAILING if wrong else reason,
-        message=f"{told}{wrong and '; '}{wrong}{_until_when(facts)}",
+        reason=reason,
+        message=f"{told}{_until_when(facts)}",
     )
 
 

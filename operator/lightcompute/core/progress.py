@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lightcompute.core.curve import Scored, with_score
+from lightcompute.core.slowness import NOTHING_TOLD, Slowness
 from runcontract.bounds import MAX_SECONDS
 from runcontract.losses import Loss
 from runcontract.progress import (
     CHECKPOINT_FAILED,
+    CHECKPOINT_SLOW,
     Concluded,
     Described,
     Evaluated,
@@ -50,6 +52,8 @@ class Progress:
     first_failed_save: Warned | None = None
     """Of the saves that failed since the newest that did not, the first; None where the newest did not."""
     last_failed_save: Warned | None = None
+    slowness: Slowness = NOTHING_TOLD
+    """Whether saves keep up with the time between them."""
     concluded: Concluded | None = None
     finished: Finished | None = None
     newest_time: datetime | None = None
@@ -113,6 +117,8 @@ class Progress:
 
 def _with_warning(known: Progress, new: Warned) -> Progress:
     known = replace(known, warned=new)
+    if new.reason == CHECKPOINT_SLOW:
+        return replace(known, slowness=known.slowness.with_warning(new))
     if new.reason != CHECKPOINT_FAILED:
         return known
     return replace(known, first_failed_save=known.first_failed_save or new, last_failed_save=new)
@@ -128,6 +134,7 @@ def _with_save(known: Progress, new: Saved) -> Progress:
         longest_step_seconds=max(known.longest_step_seconds, _step_seconds(known.stepped)),
         first_failed_save=None,
         last_failed_save=None,
+        slowness=known.slowness.with_save(new),
     )
 
 

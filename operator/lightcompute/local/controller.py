@@ -108,7 +108,8 @@ class Controller:
         times = (path.stat().st_mtime_ns if path.exists() else None for path in files)
         progress = self._backend.progress(run)
         saves_fail = progress is not None and progress.last_failed_save is not None
-        return (self._backend.is_alive(run), saves_fail, *times)
+        saves_are_slow = progress is not None and progress.slowness.since_step is not None
+        return (self._backend.is_alive(run), saves_fail, saves_are_slow, *times)
 
     def _interrupt(self, run: TrainingRun) -> None:
         """First: save and leave. Again: leave without saving. Once more: we leave, the trainer may do as it likes."""

@@ -5,28 +5,35 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lightgpt.carry.staging import Staged
 from lightgpt.carry.voice import Voice
 from lightgpt.checkpoint.faults import MOST_FAILED_SAVES, CheckpointWarning, storage_fault
+from lightgpt.train.lateness import LEAST_TOLD_SECONDS
 from lightgpt.train.reports import now
 from lightgpt.train.requests import Requests
 from lightgpt.vault.publishing import publish_and_prune
 from lightgpt.vault.vault import Vault
 from runcontract.faults import CheckpointFault, ContractFault, StorageFault
 from runcontract.losses import Loss
-from runcontract.progress import Saved
+from runcontract.progress import CHECKPOINT_SLOW, Saved
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parcel:
-    """A checkpoint to be sent. `report` is what the program said of it; None where it said nothing."""
+    """A checkpoint to be sent. `report` is what the program said of it; None where it said nothing.
+
+    `interval_seconds` is the time since the program told of the one before it, by the program's own clock; `given_s` is of the monotonic clock.
+    """
 
     staged: Staged
     report: Saved | None = None
+    interval_seconds: float | None = None
+    given_s: float = field(default_factory=time.monotonic)
 
 
 class Sender:
@@ -45,13 +52,33 @@ class Sender:
         self._voice = voice
         self._end = end
         self._failures = 0
+        self._under_way: tuple[int, float] | None = None
+        self._given: deque[Parcel] = deque()  # and not under way yet
+        self._is_slow_told = False
         self._waiting: queue.Queue[Parcel | None] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._work, name="carry-sender", daemon=True)
         self._thread.start()
 
     def give(self, parcel: Parcel) -> None:
         """Has it sent; stands still while another one waits already."""
+        self._given.append(parcel)
         self._waiting.put(parcel)
+
+    def look(self) -> None:
+        """Tells, once, of a checkpoint that has been under way for so long that the next one is late by the whole time between two."""
+        under_way, waiting = self._under_way, next(iter(self._given.copy()), None)
+        if self._is_slow_told or under_way is None or waiting is None:
+            return
+        step, began_s = under_way
+        interval_s, now_s = waiting.interval_seconds or 0.0, time.monotonic()
+        if now_s - waiting.given_s < max(interval_s, LEAST_TOLD_SECONDS):
+            return
+        self._is_slow_told = True
+        message = (
+            f"the checkpoint of step {step} has been on its way to the bucket for {now_s - began_s:.0f} s, and the next one came "
+            f"{interval_s:.0f} s after the one before it: it waits"
+        )
+        self._voice.warn(CheckpointWarning(reason=CHECKPOINT_SLOW, message=message))
 
     def has_room(self) -> bool:
         """Whether `give` would not stand still."""
@@ -103,6 +130,9 @@ class Sender:
 
     def _work(self) -> None:
         while (parcel := self._waiting.get()) is not None:
+            self._given.popleft()
+            self._under_way = (parcel.staged.manifest.step, time.monotonic())
+            self._is_slow_told = False
             try:
                 if not self.is_fenced_off and self.unforeseen is None:
                     fault = self.send(parcel)
@@ -114,6 +144,7 @@ class Sender:
                 self.unforeseen = error
                 self._end()
             finally:
+                self._under_way = None
                 with suppress(OSError):
                     parcel.staged.discard()
 
@@ -137,5 +168,7 @@ def _told(parcel: Parcel, kept: tuple[str, ...], attempt: int, began_s: float) -
         validation=manifest.validation or (said.validation if said is not None else None),
         epoch=manifest.epoch,
         save_seconds=seconds,
+        interval_seconds=parcel.interval_seconds,
+        late_seconds=max(began_s - parcel.given_s, 0.0),
         kept=kept,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 from lightgpt.carry.sending import Parcel, Sender
 from lightgpt.carry.staging import Staged, staged
@@ -12,6 +13,7 @@ from lightgpt.carry.terms import Terms
 from lightgpt.carry.voice import Voice
 from lightgpt.checkpoint.faults import BrokenFile, CheckpointWarning, storage_fault
 from lightgpt.checkpoint.places import committed_steps
+from runcontract.bounds import MAX_SECONDS
 from runcontract.environment import ATTEMPT, RUN_UID
 from runcontract.faults import ConfigurationFault, Fault, StorageFault
 from runcontract.manifest import MANIFEST, checkpoint_name, step_of
@@ -40,6 +42,7 @@ class Watch:
         self._before = frozenset(committed_steps(terms.checkpoints))
         self._taken = set(self._before)
         self._seen_s: dict[int, float] = {}
+        self._told_time: datetime | None = None
 
     def told(self, report: Saved) -> None:
         """The program says that it has saved: that checkpoint is sent, and stands still while another one waits."""
@@ -52,7 +55,8 @@ class Watch:
         self._send(step, report)
 
     def look(self) -> None:
-        """Sends what has stood there for a while and was not told of, where nothing waits."""
+        """Sends what has stood there for a while and was not told of, where nothing waits; tells of what waits for long."""
+        self._sender.look()
         if not self._sender.has_room():
             return
         now_s = self._clock()
@@ -106,7 +110,16 @@ class Watch:
             held.discard()
             self._sender.give_up(ConfigurationFault(stranger))
             return None
-        return Parcel(staged=held, report=report)
+        return Parcel(staged=held, report=report, interval_seconds=self._interval(report))
+
+    def _interval(self, report: Saved | None) -> float | None:
+        """Time between this report and the one before it, by the program's clock; None where it told no such thing."""
+        before, self._told_time = self._told_time, report.time if report is not None else None
+        if before is None or self._told_time is None:
+            return None
+        if before.tzinfo is None or self._told_time.tzinfo is None:
+            return None
+        return min(max((self._told_time - before).total_seconds(), 0.0), MAX_SECONDS)
 
     def _stranger(self, held: Staged) -> Fault | None:
         """Why the checkpoint cannot be one of this attempt: what is fenced by a number must not say another one."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,9 +125,10 @@ class CheckpointStore:
         Waits for the save before it, whose fault stays for `poll`. A whole checkpoint of the same step that exists already is
         kept as it is: it was committed, and replacing it would leave a moment with neither.
         """
-        began_s = time.monotonic()
+        called_s = time.monotonic()
         if self._pending:
             self._pending[-1].exception()
+        began_s = time.monotonic()  # waiting for another one is no part of how long this one takes
         job = SaveJob(
             step=step,
             epoch=epoch,
@@ -140,7 +141,11 @@ class CheckpointStore:
             files=self._buffers.fill(snapshot.tensors),
         )
         self._pending.append(self._writer.submit(self._commit, job, began_s))
-        return time.monotonic() - began_s
+        return time.monotonic() - called_s
+
+    def is_free(self, *, within_seconds: float) -> bool:
+        """Whether no save is under way; waits so long for the one that is."""
+        return not wait(self._pending[-1:], timeout=within_seconds).not_done
 
     def note_validation(self, step: int, validation: Loss) -> None:
         """Tells the loss at `step`, whose checkpoint may have been saved before it was scored: then it counts from now on."""

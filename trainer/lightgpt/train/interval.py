@@ -6,6 +6,7 @@ weights are those of a run that saves at other times.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 
@@ -23,4 +24,10 @@ class SaveInterval:
 
     def is_over(self) -> bool:
         """Whether so much time has passed that a checkpoint is due."""
-        return self._every_s is not None and self._clock() - self._began_s >= self._every_s
+        return self._every_s is not None and self.overdue_seconds() >= 0
+
+    def overdue_seconds(self) -> float:
+        """Time since a checkpoint was due; negative before that, and always without a time between them."""
+        if self._every_s is None:
+            return -math.inf
+        return self._clock() - self._began_s - self._every_s

@@ -162,9 +162,11 @@ class Loop:
         # What no step decides waits until all numbers are read, which all processes do together.
         asked = not self._unread and self._is_asked(desk)
         by_time = not self._unread and desk.saving.is_due_by_time()
-        if asked or by_time or self._plan.saves(state.step):
+        planned = by_time or self._plan.saves(state.step)
+        if asked or planned:
             desk.recorder.sync()
-            desk.saving.begin(state, epoch=epoch, tokens=state.step * self._pace.tokens_per_step)
+            tokens = state.step * self._pace.tokens_per_step
+            desk.saving.begin(state, epoch=epoch, tokens=tokens, planned=planned)
 
     def _is_asked(self, desk: Desk, *, at_once: bool = False) -> bool:
         """Takes in what people want: pins are passed on; whether the checkpoint of this step is asked for, which is told."""

@@ -6,8 +6,10 @@ A device that is full or away for a while must not end a run that could go on: a
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -15,15 +17,24 @@ from lightgpt.checkpoint.faults import MOST_FAILED_SAVES
 from lightgpt.checkpoint.snapshot import Snapshot
 from lightgpt.checkpoint.store import CheckpointStore, SavedCheckpoint
 from lightgpt.train.interval import SaveInterval
+from lightgpt.train.lateness import Lateness, Timing
 from lightgpt.train.reports import Reporter, now
 from lightgpt.train.state import LoopState
 from runcontract.faults import StorageFault
 from runcontract.losses import Loss
-from runcontract.progress import CHECKPOINT_FAILED, Saved, Warned
+from runcontract.progress import CHECKPOINT_FAILED, CHECKPOINT_SLOW, Saved, Warned
 
 _FIRST_SAVE_S = 3.0
 _BYTES_PER_SECOND = 50e6
 """What a first save is taken to need, until one was measured."""
+_LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class _UnderWay:
+    step: int
+    began_s: float
+    timing: Timing
 
 
 class Saving:
@@ -47,9 +58,8 @@ class Saving:
         self._parent_step = parent_step
         self._failures = 0
         self._fault: StorageFault | None = None
-        self._under_way: deque[int] = (
-            deque()
-        )  # steps, in the order in which the store tells of them
+        self._lateness = Lateness(time.monotonic)
+        self._under_way: deque[_UnderWay] = deque()  # in the order in which the store tells of them
         self._longest_s: float | None = None
         live = snapshot().tensors
         store.prepare(live)
@@ -72,11 +82,18 @@ class Saving:
         """Tells people that the checkpoint of `step`, which is saved now, is the one that `request` asked for."""
         self._reporter.say(f"request {request}: the checkpoint of step {step} answers it")
 
-    def begin(self, state: LoopState, *, epoch: float, tokens: int) -> None:
-        """Starts a save of this moment; the loop stands still for a copy in memory only."""
+    def begin(self, state: LoopState, *, epoch: float, tokens: int, planned: bool) -> None:
+        """Starts a save of this moment; the loop stands still for a copy in memory, and for the save before it where that is under way.
+
+        `planned` are those that the order asks for, by the step or by the clock; what comes between them says nothing about their pace.
+        """
         if self.saved_step == state.step:
             return
         scored = state.evaluated_step == state.step
+        due_s = time.monotonic() - max(self._interval.overdue_seconds(), 0.0)
+        waited = self._waited(due_s, state.step)
+        timing = self._lateness.begin(due_s=due_s, planned=planned, waited=waited)
+        began_s = time.monotonic()
         self._interval.begin()
         self._store.save(
             self._snapshot(),
@@ -88,7 +105,7 @@ class Saving:
             parent_step=self._parent_step,
         )
         self.saved_step = state.step
-        self._under_way.append(state.step)
+        self._under_way.append(_UnderWay(step=state.step, began_s=began_s, timing=timing))
 
     def note_validation(self, step: int, validation: Loss) -> None:
         """Tells the loss at `step`; a checkpoint that a signal hurried may lack it."""
@@ -97,6 +114,9 @@ class Saving:
     def look(self, step: int) -> None:
         """Reports saves that ended since the last look; raises `StorageFault` when too many failed in a row."""
         self._settle(self._store.poll, step)
+        overdue_s = self._interval.overdue_seconds()
+        if self._under_way and overdue_s > 0:
+            self._look_at_lateness(time.monotonic() - overdue_s, step, waits=False)
 
     def finish(self, state: LoopState, *, epoch: float, tokens: int) -> None:
         """Saves this moment where it is not saved yet, and waits until that is safe; a save that failed is tried once more.
@@ -104,11 +124,27 @@ class Saving:
         Raises `StorageFault` when it fails again: there is no later one to make up for it.
         """
         self._settle(self._store.wait, state.step)
-        self.begin(state, epoch=epoch, tokens=tokens)
+        self.begin(state, epoch=epoch, tokens=tokens, planned=False)
         self._settle(self._store.wait, state.step)
         if self.saved_step != state.step:
             assert self._fault is not None, "a save without a fault is a save"
             raise self._fault
+
+    def _waited(self, due_s: float, step: int) -> bool:
+        """Stands still while a save is under way; whether there was one."""
+        if self._store.is_free(within_seconds=0):
+            return False
+        while not self._store.is_free(within_seconds=_LOOK_SECONDS):
+            self._look_at_lateness(due_s, step, waits=True)
+        return True
+
+    def _look_at_lateness(self, due_s: float, step: int, *, waits: bool) -> None:
+        now = self._under_way[-1]
+        complaint = self._lateness.complaint(
+            step=now.step, began_s=now.began_s, due_s=due_s, waits=waits
+        )
+        if complaint:
+            self._warn(CHECKPOINT_SLOW, complaint, step)
 
     def _settle(self, ended: Callable[[], list[SavedCheckpoint]], step: int) -> None:
         """Tells of every save that ended, failed ones among them."""
@@ -124,7 +160,8 @@ class Saving:
         except StorageFault as fault:
             self._failures += 1
             self._fault = fault
-            if self._under_way.popleft() == self.saved_step:
+            self._lateness.note_end(time.monotonic())
+            if self._under_way.popleft().step == self.saved_step:
                 self.saved_step = None
             if self._failures >= MOST_FAILED_SAVES:
                 raise
@@ -135,11 +172,12 @@ class Saving:
             )
             return True
         for saved in saves:
-            self._under_way.popleft()
-            self._report(saved)
+            known = self._under_way.popleft()
+            self._lateness.note_end(known.began_s + saved.seconds)
+            self._report(saved, known.timing)
         return bool(saves)
 
-    def _report(self, saved: SavedCheckpoint) -> None:
+    def _report(self, saved: SavedCheckpoint, timing: Timing) -> None:
         self._failures = 0
         self._longest_s = max(self._longest_s or 0.0, saved.seconds)
         manifest = saved.manifest
@@ -154,6 +192,9 @@ class Saving:
                 validation=manifest.validation,
                 epoch=manifest.epoch,
                 save_seconds=saved.seconds,
+                interval_seconds=timing.interval_seconds,
+                late_seconds=timing.late_seconds,
+                waited_seconds=timing.waited_seconds,
                 kept=saved.kept,
             )
         )

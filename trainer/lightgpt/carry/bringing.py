@@ -10,6 +10,7 @@ from lightgpt.checkpoint.faults import BrokenFile, CheckpointWarning, only_broke
 from lightgpt.checkpoint.filesystem import FileSystem, remove_tree
 from lightgpt.checkpoint.identity import CheckpointIdentity
 from lightgpt.checkpoint.places import committed_steps, leftovers
+from lightgpt.vault.beginning import Beginning
 from lightgpt.vault.objects import Objects
 from lightgpt.vault.vault import Vault
 from runcontract.faults import Fault, StorageFault
@@ -46,36 +47,39 @@ def bring(terms: Terms, vault: Vault) -> int | None:
         step = vault.bring_newest(terms.checkpoints, FileSystem())
         vault.resumed_from = step
         broken = vault.quarantined() if step is None else ()
+        if broken and not committed_steps(terms.checkpoints):
+            raise only_broken(vault.where, broken)
+        vault.tell_beginning(step)
     except OSError as error:
         raise storage_fault(terms.folder, error) from error
-    if broken and not committed_steps(terms.checkpoints):
-        raise only_broken(vault.where, broken)
     return step
 
 
 def bring_beside(terms: Terms, vault: Vault) -> int | None:
-    """The same for a pod of another rank, which changes nothing in the bucket.
+    """The same for a pod of another rank, which changes nothing in the bucket: it brings the very checkpoint that rank 0 has brought.
 
-    It waits until rank 0 has claimed the bucket: from then on no earlier attempt commits anything, and all pods find the same.
+    That is told in the bucket. What is newest there may be another by now: rank 0 may have saved since, or have found one broken.
     """
+    step = None
     try:
         _prepare(terms)
-        until_s = time.monotonic() + _MOST_SECONDS
-        while not vault.has_begun():
-            if time.monotonic() > until_s:
-                raise StorageFault(_nobody(vault))
-            time.sleep(_LOOK_SECONDS)
-        for step in vault.steps():
-            if (terms.checkpoints / checkpoint_name(step)).exists():
-                return step
-            try:
-                vault.fetch(step, terms.checkpoints, FileSystem())
-            except BrokenFile:
-                continue
-            return step
+        step = _beginning(vault).resumed_from_step
+        if step is not None and not (terms.checkpoints / checkpoint_name(step)).exists():
+            vault.fetch(step, terms.checkpoints, FileSystem())
     except OSError as error:
         raise storage_fault(terms.folder, error) from error
-    return None
+    except BrokenFile as error:
+        raise StorageFault(_not_the_same(vault, step, str(error))) from error
+    return step
+
+
+def _beginning(vault: Vault) -> Beginning:
+    until_s = time.monotonic() + _MOST_SECONDS
+    while (told := vault.beginning()) is None:
+        if time.monotonic() > until_s:
+            raise StorageFault(_nobody(vault))
+        time.sleep(_LOOK_SECONDS)
+    return told
 
 
 def _prepare(terms: Terms) -> None:
@@ -91,5 +95,13 @@ def _nobody(vault: Vault) -> Fault:
     return Fault(
         where=vault.where,
         found=f"that the pod of rank 0 has not begun in {_MOST_SECONDS} s",
-        expected="that it claims the bucket, as it does first of all",
+        expected="that it claims the bucket and tells from where all pods go on, as it does first of all",
+    )
+
+
+def _not_the_same(vault: Vault, step: int | None, found: str) -> Fault:
+    return Fault(
+        where=vault.where if step is None else f"{vault.where}: {checkpoint_name(step)}",
+        found=found,
+        expected="the checkpoint that the pod of rank 0 has brought, whole: it would go on from another one",
     )

@@ -5,7 +5,7 @@
     checkpoints/step-00000100/verified.json                 its files were read back, and have had these ETags since
     checkpoints/step-00000100/manifest.json.broken-1        found broken and set aside; never deleted by us
     checkpoints/step-00000100.pinned                        retention leaves that checkpoint alone
-    checkpoints/attempt-00000002.lock                       attempt 2 has begun to write here
+    checkpoints/attempt-00000002.lock                       attempt 2 has begun to write here; and from where its machines go on
 
 Everything else below the prefix is a document of the run's folder under its own name.
 """

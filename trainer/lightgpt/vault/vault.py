@@ -11,10 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from lightgpt.checkpoint.faults import BrokenFile, BucketFault, CheckpointWarning, fenced_off
 from lightgpt.checkpoint.filesystem import FileSystem
 from lightgpt.checkpoint.identity import CheckpointIdentity
 from lightgpt.checkpoint.whole import read_manifest
+from lightgpt.vault.beginning import MOST_BYTES, Beginning
 from lightgpt.vault.catalog import Catalog, etags_of
 from lightgpt.vault.documents import Documents
 from lightgpt.vault.fetching import fetch
@@ -81,7 +84,7 @@ class Vault:
 
     def fetch(self, step: int, checkpoints: Path, files: FileSystem) -> None:
         """Brings the checkpoint at `step` into the folder `checkpoints`; raises `BrokenFile` when it is not whole, and OSError."""
-        found = self._catalog.listing().steps[step]
+        found = self._catalog.listing().steps.get(step, StepObjects())
         manifest, raw = self._catalog.manifest(step, found)
         etags_of(manifest, found)
         fetch(
@@ -116,9 +119,21 @@ class Vault:
                 return step
         return None
 
-    def has_begun(self) -> bool:
-        """Whether this attempt has claimed the bucket already, by whichever of its processes."""
-        return self._identity.attempt in self._catalog.listing().locks
+    def tell_beginning(self, step: int | None) -> None:
+        """Tells the attempt's other machines from which step it goes on; None where it begins anew."""
+        self._unfenced()
+        told = Beginning(resumed_from_step=step)
+        self._objects.put(lock_key(self._identity.attempt), told.model_dump_json().encode())
+
+    def beginning(self) -> Beginning | None:
+        """What `tell_beginning` told on another machine; None while it has told nothing. Raises `BrokenFile` for anything else."""
+        try:
+            raw = self._objects.get(lock_key(self._identity.attempt), at_most_bytes=MOST_BYTES)
+            return Beginning.model_validate_json(raw) if raw else None
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            raise BrokenFile(str(error)) from error
 
     def quarantine(self, step: int, found: str) -> None:
         """Sets the broken checkpoint at `step` aside: its files stay, its manifest gets another name."""

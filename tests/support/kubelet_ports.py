@@ -1,4 +1,4 @@
-"""A kubelet's port-forwarding for pods that run in name only: what a browser asks of the port is answered here.
+"""A kubelet's port-forwarding for pods that run in name only: what a browser asks of the port is answered here, or by a program of the test.
 
 It speaks the kubelet's half of the WebSocket protocol `v4.channel.k8s.io`: two streams a port (data, error), each begun by a
 message that holds the port, two bytes with the low one first.
@@ -6,8 +6,10 @@ message that holds the port, two bytes with the low one first.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import uuid
+from contextlib import suppress
 from typing import Any, Self
 
 from aiohttp import WSMsgType, web
@@ -28,6 +30,8 @@ class PortKubelet:
         """Pod and port of each connection."""
         self.refuses = ""
         """What the error stream says instead of an answer."""
+        self.leads_to: int | None = None
+        """Port of this machine on which something real answers instead."""
         self._plane = plane
         self._loop = LoopThread("kubelet-ports")
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -71,6 +75,9 @@ class PortKubelet:
             await answer.send_bytes(bytes((stream,)) + int(port).to_bytes(2, "little"))
         if self.refuses:
             await answer.send_bytes(b"\x01" + self.refuses.encode())
+        if self.leads_to is not None:
+            await _passed_on(answer, self.leads_to)
+            return answer
         request_text = b""
         async for message in answer:
             if message.type is WSMsgType.BINARY and message.data[:1] == b"\x00":
@@ -82,3 +89,21 @@ class PortKubelet:
                 break
         await answer.close()
         return answer
+
+
+async def _passed_on(answer: web.WebSocketResponse, port: int) -> None:
+    """Bytes both ways between the stream of data and the port, until either end closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def back() -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(1 << 15):
+                await answer.send_bytes(b"\x00" + data)
+        await answer.close()
+
+    returning = asyncio.create_task(back())
+    async for message in answer:
+        if message.type is WSMsgType.BINARY and message.data[:1] == b"\x00":
+            writer.write(message.data[1:])
+    writer.close()
+    returning.cancel()

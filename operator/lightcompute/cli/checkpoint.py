@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from lightcompute.cli.options import name_argument, target_options
+from lightcompute.cli.other_cluster import OtherCluster, other_cluster_options
 from lightcompute.cli.target import Target
 
 DEFAULT_TIMEOUT_SECONDS = 300.0
@@ -114,11 +115,21 @@ def prune(name: str, dry_run: bool, as_json: bool, target: Target) -> int:
 @name_argument
 @click.argument("destination", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--step", type=_STEP, help="Which checkpoint. [default: the newest]")
+@other_cluster_options
 @_json_option
 @target_options
-def copy(name: str, destination: Path, step: int | None, as_json: bool, target: Target) -> int:
+def copy(
+    name: str,
+    destination: Path,
+    step: int | None,
+    other: OtherCluster,
+    as_json: bool,
+    target: Target,
+) -> int:
     """Copy a checkpoint of the run NAME into the folder DESTINATION: whole and verified, or not at all.
 
-    Nothing is overwritten.
+    Nothing is overwritten. Of a run in a cluster a pod hands it out, which is made beside the run's own: where they are in another
+    cluster, --cluster-kubeconfig says how you get there.
     """
-    return target.run(name).checkpoints().copy(destination, step=step, as_json=as_json)
+    checkpoints = target.run(name).checkpoints()
+    return checkpoints.copy(destination, step=step, as_json=as_json, other=other)

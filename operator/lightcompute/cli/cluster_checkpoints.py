@@ -17,6 +17,7 @@ import click
 from lightcompute.api import TrainingRun, labels
 from lightcompute.api.status import MAX_CHECKPOINTS, AttemptState, Upkeep
 from lightcompute.backend import Conflict
+from lightcompute.cli.other_cluster import OtherCluster
 from lightcompute.cli.run_checkpoints import CheckpointRow
 from lightcompute.core.keeping import retention_of
 from lightcompute.core.upkeep import AT_REST
@@ -179,12 +180,28 @@ class ClusterCheckpoints:
             click.echo(f"The operator has a pod do that by itself. To see it: {seen}")
         return int(ExitCode.DONE)
 
-    def copy(self, destination: Path, *, step: int | None, as_json: bool) -> int:
+    def copy(
+        self,
+        destination: Path,
+        *,
+        step: int | None,
+        as_json: bool,
+        other: OtherCluster,
+    ) -> int:
         """From a pod that reads its storage, through the API server."""
         from lightcompute.cli.cluster_copy import copied
 
         chosen = self._chosen(step)
-        document = self._target.ask(copied(self._target.remote, self._run, destination, chosen))
+        document = self._target.ask(
+            copied(
+                self._target.remote,
+                self._run,
+                destination,
+                chosen,
+                other=other,
+                own_kubeconfig=self._target.kubeconfig,
+            )
+        )
         told = f"{document['destination']}: {document['sizeBytes']:,} bytes, every hash compared, in {document['seconds']:.1f} s"
         click.echo(json.dumps(document, indent=1) if as_json else told)
         return int(ExitCode.DONE)

@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
+
 from lightcompute.api import TrainingRun
+from lightcompute.cli.other_cluster import OtherCluster
 from lightcompute.cli.run_checkpoints import CheckpointRow
 from lightcompute.core.revise import revised
 from lightcompute.local.backend import LocalBackend
@@ -109,8 +112,19 @@ class LocalCheckpoints:
             return (f"--pins={pins_text(self._requested_pins())}",)
         return f"--pins={pins_text(self._pins())}", f"--pattern={pattern}"
 
-    def copy(self, destination: Path, *, step: int | None, as_json: bool) -> int:
+    def copy(
+        self,
+        destination: Path,
+        *,
+        step: int | None,
+        as_json: bool,
+        other: OtherCluster,
+    ) -> int:
         """By `lightgpt checkpoint copy`."""
+        if other:
+            raise click.UsageError(
+                "--cluster-kubeconfig is for a run in a cluster: say where that is by -n, --kubeconfig or --context."
+            )
         chosen = () if step is None else (f"--step={step}",)
         return _lightgpt(
             "copy", str(self._run.path), str(destination), *chosen, *_flags(json=as_json)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lightcompute.cli import text
+from lightcompute.cli.other_cluster import OtherCluster
 from runcontract.losses import Loss
 
 HEADER = ("STEP", "EPOCH", "VALIDATION LOSS", "SIZE", "SAVED", "WHOLE", "KEPT BECAUSE", "DIGEST")
@@ -71,8 +72,18 @@ class RunCheckpoints(Protocol):
     def prune(self, *, dry_run: bool, as_json: bool) -> int:
         """Deletes what retention gives up, and tells; the exit code."""
 
-    def copy(self, destination: Path, *, step: int | None, as_json: bool) -> int:
-        """Copies the newest one or that at `step` into a folder of this machine, and tells; the exit code."""
+    def copy(
+        self,
+        destination: Path,
+        *,
+        step: int | None,
+        as_json: bool,
+        other: OtherCluster,
+    ) -> int:
+        """Copies the newest one or that at `step` into a folder of this machine, and tells; the exit code.
+
+        `other` leads to the run's pods, where they are in another cluster than the run.
+        """
 
 
 def table(rows: tuple[CheckpointRow, ...]) -> str:

@@ -6,9 +6,15 @@ import pytest
 
 from support.cluster_cli import ClusterCommands
 from support.testcluster.cluster import Cluster
-from support.testcluster.fixtures import control_plane, fault_proxy, namespace, simulated
+from support.testcluster.fixtures import (
+    a_second_control_plane,
+    control_plane,
+    fault_proxy,
+    namespace,
+    simulated,
+)
 
-__all__ = ["control_plane", "fault_proxy", "namespace", "simulated"]
+__all__ = ["a_second_control_plane", "control_plane", "fault_proxy", "namespace", "simulated"]
 
 
 @pytest.fixture(scope="session")

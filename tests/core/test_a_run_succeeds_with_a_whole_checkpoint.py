@@ -202,3 +202,23 @@ def test_nothing_is_charged_meanwhile() -> None:
     later = decided(run, SeenUpkeep(number=1, state=UpkeepState.RUNNING), seconds=90_000)
     assert later.status.cost.spent_usd == run.status.cost.spent_usd
     assert later.status.phase == Phase.VERIFYING
+
+
+AWAY = SeenUpkeep(number=1, state=UpkeepState.UNREACHABLE, message="eu cannot be reached")
+STOPPING = "; to end it as Stopped without: lightcompute stop baseline -n team --for-good"
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        (AWAY, "where they lie: eu cannot be reached" + STOPPING),
+        (SeenUpkeep(number=1, state=UpkeepState.FAILED, message="no Secret"), "no Secret" + STOPPING),
+        (SeenUpkeep(number=1, state=UpkeepState.RUNNING, message="at work"), "where they lie: at work"),
+    ],
+    ids=["its cluster is away", "it failed", "it is at work"],
+)  # fmt: skip
+def test_where_it_may_be_waited_for_for_ever_what_ends_the_wait_is_told(
+    seen: SeenUpkeep, told: str
+) -> None:
+    run = begun(completed(100).with_metadata(name="baseline", namespace="team"))
+    assert decided(run, seen).message.endswith(told)

@@ -128,6 +128,8 @@ def test_a_person_takes_the_wish_to_delete_back_while_it_cannot_be_done() -> Non
         run.with_status(first.status), seen(UpkeepState.UNREACHABLE, message="eu is away")
     )
     assert "eu is away" in away.message
+    assert "(eu is away); to let it go without: kubectl -n " in away.message
+    assert """--type merge -p '{"spec":{"checkpoints":{"whenDeleted":"Retain"}}}'""" in away.message
     retained = run.with_status(away.status).with_spec(checkpoints={"whenDeleted": "Retain"})
     assert decided(retained, seen(UpkeepState.UNREACHABLE)).actions[-1] == LetGo()
 
@@ -154,6 +156,10 @@ def test_a_cluster_that_is_away_is_waited_for_when_checkpoints_are_to_be_deleted
     child = a_child(state=ChildState.UNKNOWN, stopping=True)
     waiting = decide(a_snapshot(run, child, now=at(5000), upkeep=NOTHING))
     assert not any(isinstance(each, LetGo) for each in waiting.actions)
+    assert (
+        "once its attempt can be seen to have ended; to let it go without: kubectl"
+        in waiting.message
+    )
     kept_there = run.with_spec(checkpoints={"whenDeleted": "Retain"})
     [action] = decide(a_snapshot(kept_there, child, now=at(5000), upkeep=NOTHING)).actions
     assert action == LetGo(owed_attempt=1)

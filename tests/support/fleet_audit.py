@@ -170,7 +170,7 @@ def _lives(cluster: str, record: Record) -> Iterator[tuple[str, _Life]]:
     living: dict[tuple[str, int], set[str]] = defaultdict(set)
     begun: dict[tuple[str, int], Change] = {}
     for change in record:
-        if change.kind not in {Kind.JOB, Kind.POD}:
+        if change.kind not in {Kind.JOB, Kind.POD} or _is_upkeep(change.document):
             continue
         owner = change.owner
         (living[owner].add if change.may_run else living[owner].discard)(change.uid)
@@ -180,6 +180,11 @@ def _lives(cluster: str, record: Record) -> Iterator[tuple[str, _Life]]:
             yield owner[0], _Life(cluster=cluster, attempt=owner[1], begin=begin, end=change)
     for (run_uid, attempt), begin in begun.items():
         yield run_uid, _Life(cluster=cluster, attempt=attempt, begin=begin, end=None)
+
+
+def _is_upkeep(document: Document) -> bool:
+    """It is no attempt, and has no GPU."""
+    return labels.UPKEEP_OF in document["metadata"]["labels"]
 
 
 def _holds(run: Document, life: _Life) -> bool:
@@ -219,6 +224,8 @@ def _held(
             if of is not kind:
                 continue
             marks = document["metadata"]["labels"]
+            if _is_upkeep(document):
+                continue
             owner = marks[labels.RUN_UID], marks[labels.ATTEMPT]
             spec = document["spec"]
             pod, count = spec, 1

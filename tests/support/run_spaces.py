@@ -265,21 +265,7 @@ class Space:
 
     def make_claim(self, name: str) -> None:
         """A claim with its volume, on which nothing lies."""
-        size = {"storage": "1Gi"}
-        common = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
-        volume = {"hostPath": {"path": "/simulated"}, "capacity": size}
-        reference = {"namespace": self.namespace, "name": name}
-        self.api.post(
-            "/api/v1/persistentvolumes",
-            {"metadata": {"name": name}, "spec": {**common, **volume, "claimRef": reference}},
-        )
-        self.api.post(
-            f"/api/v1/namespaces/{self.namespace}/persistentvolumeclaims",
-            {
-                "metadata": {"name": name},
-                "spec": {**common, "resources": {"requests": size}, "volumeName": name},
-            },
-        )
+        make_claim(self.api, self.namespace, name)
 
     @property
     def errors(self) -> list[Document]:
@@ -294,6 +280,25 @@ class Space:
     def audit(self) -> tuple[str, ...]:
         """What did not hold at some moment until now."""
         return violations(self.watch.changes)
+
+
+def make_claim(api: Api, namespace: str, name: str) -> None:
+    """A claim with its volume, on which nothing lies; volumes have no namespace."""
+    size = {"storage": "1Gi"}
+    common = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
+    volume = {"hostPath": {"path": "/simulated"}, "capacity": size}
+    reference = {"namespace": namespace, "name": name}
+    api.post(
+        "/api/v1/persistentvolumes",
+        {"metadata": {"name": name}, "spec": {**common, **volume, "claimRef": reference}},
+    )
+    api.post(
+        f"/api/v1/namespaces/{namespace}/persistentvolumeclaims",
+        {
+            "metadata": {"name": name},
+            "spec": {**common, "resources": {"requests": size}, "volumeName": name},
+        },
+    )
 
 
 def a_run(name: str, sim: Mapping[str, object], spec: Mapping[str, Any]) -> Document:

@@ -16,7 +16,7 @@ from lightcompute.core.ledger import total_cost
 from lightcompute.core.report import final_results
 from lightcompute.core.retry import FINAL_REASONS, MAX_FRUITLESS, free_and_fruitless
 from lightcompute.core.revise import revised
-from lightcompute.core.snapshot import ChildState
+from lightcompute.core.snapshot import ChildState, UpkeepState
 from lightcompute.core.text import clock
 from lightcompute.core.upkeep import owes_deletion
 from lightcompute.core.verdict import SOON_SECONDS, Verdict, await_stop, stop
@@ -73,9 +73,7 @@ def a_deleted_run_is_stopped_then_let_go(facts: Facts) -> Verdict | None:
         return None
     live = facts.live
     if live is not None:
-        return _owed(facts, live) or _leaving(
-            facts, live, Reason.RUN_DELETED, "the run is being deleted"
-        )
+        return _owed(facts, live) or _leaving(facts, live, Reason.RUN_DELETED, _why_deleted(facts))
     spent = show_usd(total_cost(facts.status, facts.now))
     deleted = facts.status.upkeep is not None and facts.status.upkeep.task is UpkeepTask.DELETE
     if owes_deletion(facts):
@@ -89,6 +87,15 @@ def a_deleted_run_is_stopped_then_let_go(facts: Facts) -> Verdict | None:
     )
 
 
+def _why_deleted(facts: Facts) -> str:
+    """Why a live attempt is to leave, and what holds up the end of the run where it cannot be seen to."""
+    child = facts.child
+    if child is None or child.state is not ChildState.UNKNOWN or not owes_deletion(facts):
+        return "the run is being deleted"
+    seen = f" ({child.waiting_reason}: {child.waiting})" if child.waiting_reason else ""
+    return f"the run is being deleted, and its checkpoints once its attempt can be seen to have ended{seen}; {_letting_go(facts)}"
+
+
 def _deleting_checkpoints(facts: Facts, spent: str) -> Verdict:
     """The run stays until they are gone: nobody else would know where they are. A person takes the wish back in its spec."""
     upkeep = facts.status.upkeep
@@ -97,10 +104,17 @@ def _deleting_checkpoints(facts: Facts, spent: str) -> Verdict:
         phase=facts.status.phase if is_finished(facts) else Phase.STOPPED,
         reason=Reason.DELETING_CHECKPOINTS,
         message=f"nothing of it runs any more; it cost {spent}; its checkpoints are being deleted"
-        f"{f' ({said})' if said else ''}; spec.checkpoints.whenDeleted: Retain lets it go without",
+        f"{f' ({said})' if said else ''}; {_letting_go(facts)}",
         status=facts.status,
         actions=releases(facts),
     )
+
+
+def _letting_go(facts: Facts) -> str:
+    """What to type to have the run go without its checkpoints being deleted."""
+    metadata = facts.run.metadata
+    patch = '{"spec":{"checkpoints":{"whenDeleted":"Retain"}}}'
+    return f"to let it go without: kubectl -n {metadata.namespace} patch trainingrun {metadata.name} --type merge -p '{patch}'"
 
 
 def _owed(facts: Facts, live: Attempt) -> Verdict | None:
@@ -111,7 +125,9 @@ def _owed(facts: Facts, live: Attempt) -> Verdict | None:
     if live.stop_time is None or facts.now < asked + timedelta(seconds=OWED_AFTER_SECONDS):
         return None
     if owes_deletion(facts):
-        return None  # who else would know what to delete there? Retain in its spec lets it go.
+        return (
+            None  # who else would know what to delete there? `_why_deleted` says how it is let go.
+        )
     spent = show_usd(total_cost(facts.status, facts.now))
     return Verdict(
         phase=facts.status.phase,
@@ -157,9 +173,19 @@ def a_final_checkpoint_is_verified(facts: Facts) -> Verdict | None:
     return Verdict(
         phase=Phase.VERIFYING,
         reason=Reason.VERIFYING_CHECKPOINTS,
-        message=f"attempt {newest.number} came to the end; its checkpoints are verified where they lie{f': {said}' if said else ''}",
+        message=f"attempt {newest.number} came to the end; its checkpoints are verified where they lie{f': {said}' if said else ''}{_not_waiting(facts)}",
         status=facts.status,
     )
+
+
+def _not_waiting(facts: Facts) -> str:
+    """What to type where a verification cannot be done: nobody else ends the wait."""
+    seen, upkeep = facts.snapshot.upkeep, facts.status.upkeep
+    is_away = seen is not None and seen.state is UpkeepState.UNREACHABLE
+    if not is_away and (upkeep is None or not upkeep.failures):
+        return ""
+    metadata = facts.run.metadata
+    return f"; to end it as Stopped without: lightcompute stop {metadata.name} -n {metadata.namespace} --for-good"
 
 
 def final_checkpoints_that_break_fail_the_run(facts: Facts) -> Verdict | None:

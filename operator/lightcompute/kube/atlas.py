@@ -100,6 +100,10 @@ class Atlas:
         entry = self._entries.get(name)
         return None if entry is None else entry.worker
 
+    def knows(self, name: str) -> bool:
+        """Whether there is a TrainingCluster `name`, whatever is wrong with it."""
+        return name in self._entries
+
     def pool(self, place: Place) -> Pool | None:
         """The pool at `place`."""
         worker = self.worker(place.cluster)

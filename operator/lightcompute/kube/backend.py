@@ -47,6 +47,7 @@ from lightcompute.kube.reading import ReadRun, Unreadable
 from lightcompute.kube.reflector import Reflector
 from lightcompute.kube.runs import RunStore
 from lightcompute.kube.settings import OperatorSettings
+from lightcompute.kube.standing_in import tender_of
 from lightcompute.kube.storage_faults import storage_faults
 from lightcompute.kube.sweep import Sweep
 from lightcompute.kube.tending import Upkeeps
@@ -80,7 +81,7 @@ class KubeBackend:
         self.placing = Placing(self.atlas, holds, pool_of_settings(settings.pool), client.now, wake)
         self.accounts = Accounts(client, settings, runs, wake)
         self._upkeeps = Upkeeps(
-            lambda attempt: site.tender if (site := self._reached(attempt)) else None,
+            lambda run: tender_of(run, self._reached(run.status.attempts[-1]), self.atlas),
             lambda attempt: self._unseen(attempt).waiting,
         )
         self._sweep = Sweep(client, runs, self.atlas, removed=swept)

@@ -114,10 +114,10 @@ def _waiting(pod: Document | None) -> str:
 
 
 class Upkeeps:
-    """Upkeep where it belongs: in the cluster where the newest attempt of the run was."""
+    """Upkeep where it belongs: in the cluster where the newest attempt of the run was, or one that stands in for it."""
 
     def __init__(
-        self, reached: Callable[[Attempt], Tender | None], unseen: Callable[[Attempt], str]
+        self, reached: Callable[[TrainingRun], Tender | None], unseen: Callable[[Attempt], str]
     ) -> None:
         """`reached` gives the cluster's, None where that cannot be reached, and `unseen` says why; both as the backend knows it."""
         self._reached = reached
@@ -129,7 +129,7 @@ class Upkeeps:
         if upkeep is None or not attempts or upkeep.state != "Requested":
             return SeenUpkeep(number=0, state=UpkeepState.ABSENT)
         try:
-            tender = self._reached(attempts[-1])
+            tender = self._reached(run)
             if tender is not None:
                 return await tender.seen(run, upkeep.number, upkeep.task)
             told = self._unseen(attempts[-1])
@@ -140,12 +140,12 @@ class Upkeeps:
 
     async def start(self, run: TrainingRun, start: StartUpkeep) -> None:
         """Has it begun; where that cannot be reached it is begun at a later look."""
-        tender = self._reached(run.status.attempts[-1])
+        tender = self._reached(run)
         if tender is not None:
             await tender.start(run, start)
 
     async def release(self, run: TrainingRun, number: int) -> None:
         """Removes what is left of it; where that cannot be reached it removes itself in a while."""
-        tender = self._reached(run.status.attempts[-1]) if run.status.attempts else None
+        tender = self._reached(run) if run.status.attempts else None
         if tender is not None:
             await tender.release(run, number)

@@ -15,7 +15,7 @@ from support.told_saves import failed, look, ready
 
 
 def saved(
-    step: int, *, late: float = 0, interval: float | None = 60, took: float = 5, waited: float = 0,
+    step: int, *, late: float = 0, interval: float | None = 60, took: float = 5, waited: float | None = 0,
     attempt: int = 1,
 ) -> Saved:  # fmt: skip
     return Saved(
@@ -49,6 +49,11 @@ def test_the_condition_stays_true_and_has_the_numbers() -> None:
 def test_where_training_does_not_wait_that_is_told() -> None:
     found = ready(look(saved(10, late=30), saved(20, late=35)))
     assert found.message.endswith("it began 35 s late, and training went on meanwhile")
+
+
+def test_of_a_program_that_is_carried_nobody_knows_whether_it_waited() -> None:
+    found = ready(look(saved(10, late=30), saved(20, late=35, waited=None)))
+    assert found.message.endswith("it began 35 s late")
 
 
 @pytest.mark.parametrize(

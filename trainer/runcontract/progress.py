@@ -112,8 +112,9 @@ class Saved(ReportLine):
         default=0,
         description="How much later than due it began, because the one before it was under way.",
     )
-    waited_seconds: Seconds = Field(
-        default=0, description="Time that training stood still for the one before it."
+    waited_seconds: Seconds | None = Field(
+        default=None,
+        description="Time that training stood still for the one before it; none where that is not known.",
     )
     kept: tuple[str, ...] = Field(
         default=(), max_length=2000, description="Checkpoints that are kept after retention."

@@ -65,9 +65,12 @@ def _is_late(saved: Saved) -> bool:
 
 
 def _numbers(saved: Saved) -> str:
-    waited = math.ceil(saved.waited_seconds)
-    stood = f"training stood still for {waited} s" if waited else "training went on meanwhile"
+    stood = ""
+    if saved.waited_seconds is not None:
+        waited = math.ceil(saved.waited_seconds)
+        went_on = "training went on meanwhile"
+        stood = f", and {f'training stood still for {waited} s' if waited else went_on}"
     return (
         f"the newest took {saved.save_seconds:.0f} s and was due {saved.interval_seconds or 0.0:.0f} s after the one before it; "
-        f"it began {saved.late_seconds:.0f} s late, and {stood}"
+        f"it began {saved.late_seconds:.0f} s late{stood}"
     )

@@ -96,6 +96,7 @@ def test_our_trainer_tells_while_one_is_under_way_and_with_each_that_is_late(
         late = [report for report in told if isinstance(report, Saved)][-1]
         assert late.interval_seconds is not None
         assert late.late_seconds > max(late.interval_seconds, 2)
+        assert late.waited_seconds is not None
         assert (late.waited_seconds > 2) is waits
         assert "began" in progress.slowness.told
         wire.bytes_per_second = None
@@ -125,6 +126,7 @@ def test_a_carrier_tells_it_of_the_program_that_it_carries(place: Place, wire: S
 
         run.until(is_slow)
         assert "one before it; it began" in progress.slowness.told
+        assert "training" not in progress.slowness.told
         wire.bytes_per_second = None
 
         def keeps_up(report: Report) -> bool:

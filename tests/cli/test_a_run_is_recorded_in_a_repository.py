@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from lightcompute.api import Phase, TrainingRun, TrainingRunStatus
-from lightcompute.api.status import RunResults
+from lightcompute.api.came_out import RunResults
 from lightcompute.cli.main import main
 from lightcompute.local.folder import RunFolder
 from lightcompute.local.store import RunStore

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from lightcompute.api.came_out import MAX_MESSAGE
 from lightcompute.api.reasons import Reason
-from lightcompute.api.status import MAX_MESSAGE, AttemptState
+from lightcompute.api.status import AttemptState
 from lightcompute.api.words import ConditionType, Phase
 from lightcompute.core.decide import decide
 from lightcompute.core.decision import Decision, StartAttempt, StopAttempt

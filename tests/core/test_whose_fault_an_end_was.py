@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from lightcompute.api.came_out import MAX_MESSAGE
 from lightcompute.api.reasons import Reason
-from lightcompute.api.status import MAX_MESSAGE, Attempt
+from lightcompute.api.status import Attempt
 from lightcompute.api.words import Phase
 from lightcompute.core.decide import decide
 from lightcompute.core.snapshot import ChildState

@@ -12,12 +12,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from lightcompute.api.came_out import MAX_MESSAGE, Environment, RunResults, TensorBoardStatus
 from lightcompute.api.foresight_of_target import TargetForecast, ValidationCurve
 from lightcompute.api.money import USD
 from lightcompute.api.words import ConditionType, Phase
 from runcontract.base import ReportModel
-from runcontract.losses import Loss
-from runcontract.results import KeptCheckpoint, TargetVerdict
+from runcontract.results import KeptCheckpoint
 from runcontract.upkeep import MOST_TOLD, UpkeepTask
 
 MAX_ATTEMPTS = 20
@@ -26,7 +26,6 @@ MAX_BUDGETS = 16
 MAX_CANDIDATES = 64
 MAX_CHECKPOINTS = 32
 MAX_METRICS = 32
-MAX_MESSAGE = 1024
 
 
 class Condition(ReportModel):
@@ -269,49 +268,6 @@ class Cost(ReportModel):
         description="Price of grace, clock skew and rounding: held back from the cap, so that it holds.",
     )
     last_updated_time: datetime | None = Field(default=None, description="Charged up to here.")
-
-
-class RunResults(ReportModel):
-    """What came out, judged against what was wanted."""
-
-    attempt: int | None = Field(default=None, ge=1, description="Attempt that told it.")
-    reason: str = Field(max_length=64, description="Why the training ended, as the trainer says.")
-    message: str = Field(max_length=MAX_MESSAGE, description="The same with numbers.")
-    target_met: bool | None = Field(default=None, description="None when there is no target.")
-    target: TargetVerdict | None = Field(default=None, description="The target, judged.")
-    final_validation: Loss | None = Field(default=None, description="Loss of the final weights.")
-    best_validation: Loss | None = Field(default=None, description="Lowest validation loss.")
-    best_step: int | None = Field(default=None, ge=0, description="Step of the lowest loss.")
-    test: Loss | None = Field(default=None, description="Loss of the test part.")
-    steps: int = Field(ge=0, description="Steps done.")
-    epochs: float | None = Field(default=None, ge=0, description="Passes over the training part.")
-    tokens: int | None = Field(default=None, ge=0, description="Training tokens read.")
-    parameters: int | None = Field(default=None, ge=0, description="Trained parameters.")
-    training_seconds: float | None = Field(
-        default=None, ge=0, description="Time in steps, last attempt."
-    )
-    tokens_per_second: float | None = Field(default=None, ge=0, description="Speed, last attempt.")
-    sample: str | None = Field(default=None, max_length=2000, description="Text it wrote.")
-
-
-class Environment(ReportModel):
-    """What the result depends on, from the audit trail."""
-
-    python: str = Field(default="", max_length=200, description="Version of Python.")
-    torch: str = Field(default="", max_length=64, description="Version of PyTorch.")
-    hardware: str = Field(default="", max_length=300, description="Processor and devices.")
-    git_commit: str | None = Field(default=None, max_length=64, description="Source.")
-    image_digest: str | None = Field(default=None, max_length=200, description="Image.")
-    seeds: dict[str, int] = Field(default={}, max_length=16, description="Seeds in force.")
-    configuration_hash: str = Field(default="", max_length=64, description="What decides numbers.")
-    data_sha256: str = Field(default="", max_length=64, description="Hash of the text.")
-    tokenizer_sha256: str = Field(default="", max_length=64, description="Hash of the tokenizer.")
-
-
-class TensorBoardStatus(ReportModel):
-    """Where TensorBoard is."""
-
-    url: str = Field(max_length=500, description="Address, or the command that opens it.")
 
 
 class Saves(ReportModel):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lightcompute.api.came_out import RunResults
 from lightcompute.api.foresight_of_target import TargetForecast, TargetLikelihood
-from lightcompute.api.status import RunResults
 from lightcompute.cli import text
 
 _LIKELIHOODS: dict[TargetLikelihood, str] = {

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from lightcompute.api.came_out import Environment, RunResults, TensorBoardStatus
 from lightcompute.api.status import (
     MAX_CHECKPOINTS,
     Attempt,
-    Environment,
     Metric,
-    RunResults,
-    TensorBoardStatus,
     TrainerStatus,
     TrainingRunStatus,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from lightcompute.api.status import MAX_MESSAGE
+from lightcompute.api.came_out import MAX_MESSAGE
 
 
 def cut(text: str, limit: int = MAX_MESSAGE) -> str:

@@ -35,7 +35,7 @@ def checkpoint_at_hand(run: Path, step: int, objects: Objects | None) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             _bring(run, step, objects)
         read_manifest(checkpoint)
-    except (BrokenFile, FileNotFoundError, KeyError) as error:
+    except (BrokenFile, FileNotFoundError) as error:
         raise CheckpointFault(
             Fault(
                 where=str(checkpoint),

@@ -83,8 +83,10 @@ class Vault:
         return self._catalog.manifest(step, self._catalog.listing().steps[step])[0]
 
     def fetch(self, step: int, checkpoints: Path, files: FileSystem) -> None:
-        """Brings the checkpoint at `step` into the folder `checkpoints`; raises `BrokenFile` when it is not whole, and OSError."""
-        found = self._catalog.listing().steps.get(step, StepObjects())
+        """Brings the checkpoint at `step` into the folder `checkpoints`; raises `BrokenFile` when it is not whole or not there, and OSError."""
+        found = self._catalog.listing().steps.get(step)
+        if found is None:
+            raise BrokenFile("no checkpoint")
         manifest, raw = self._catalog.manifest(step, found)
         etags_of(manifest, found)
         fetch(

@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
-
 from lightcompute.api import TrainingRun
 from lightcompute.cli.other_cluster import OtherCluster
 from lightcompute.cli.run_checkpoints import CheckpointRow
@@ -121,10 +119,7 @@ class LocalCheckpoints:
         other: OtherCluster,
     ) -> int:
         """By `lightgpt checkpoint copy`."""
-        if other:
-            raise click.UsageError(
-                "--cluster-kubeconfig is for a run in a cluster: say where that is by -n, --kubeconfig or --context."
-            )
+        del other  # whoever gives one means a cluster
         chosen = () if step is None else (f"--step={step}",)
         return _lightgpt(
             "copy", str(self._run.path), str(destination), *chosen, *_flags(json=as_json)

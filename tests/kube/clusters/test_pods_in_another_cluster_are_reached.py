@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lightcompute.api import labels
 from lightcompute.api.status import Whereabouts
 from lightcompute.testing.builders import a_running_attempt
 from runcontract.progress import Finished, parse_report
@@ -103,9 +104,20 @@ def kubelet(planes: tuple[ControlPlane, ...]) -> Iterator[PortKubelet]:
     node.stop()
 
 
+@pytest.fixture
+def tidied(planes: tuple[ControlPlane, ...]) -> Iterator[None]:
+    """What a test makes in the other cluster without a fleet is removed: no kubelet would, and the next fleet waits for it."""
+    yield
+    for pod in planes[1].api.get("/api/v1/pods", labelSelector=labels.RUN_UID)["items"]:
+        metadata = pod["metadata"]
+        path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
+        planes[1].api.delete(path, {"gracePeriodSeconds": 0})
+
+
 def test_curves_are_served_from_the_cluster_where_the_pod_is(
     planes: tuple[ControlPlane, ...],
     kubelet: PortKubelet,
+    tidied: None,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

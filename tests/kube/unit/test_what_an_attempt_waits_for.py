@@ -141,13 +141,17 @@ def test_a_trainer_that_runs_waits_for_nothing_whatever_its_sidecar_does() -> No
     assert (child.state, child.waiting_reason, child.waiting) == (ChildState.RUNNING, None, "")
 
 
-def test_a_volume_that_cannot_be_mounted_is_told_of_by_events() -> None:
-    pod = a_pod().scheduled().waiting("ContainerCreating")
-    child = child_seen(pod, job=a_job().started(), told="FailedMount: no such volume")
-    assert (child.waiting_reason, child.waiting) == (
-        Reason.POD_REFUSED,
+@pytest.mark.parametrize(
+    "told",
+    [
         "FailedMount: no such volume",
-    )
+        'FailedAttachVolume: Multi-Attach error for volume "pvc-1" Volume is already exclusively attached to one node',
+    ],
+)
+def test_a_volume_that_cannot_be_mounted_is_told_of_by_events(told: str) -> None:
+    pod = a_pod().scheduled().waiting("ContainerCreating")
+    child = child_seen(pod, job=a_job().started(), told=told)
+    assert (child.waiting_reason, child.waiting) == (Reason.POD_REFUSED, told)
 
 
 def test_words_of_any_length_are_cut() -> None:

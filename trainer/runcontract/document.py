@@ -208,7 +208,11 @@ def _fault(detail: Any, path: str) -> Fault:
     return Fault(where=path or "document", found=shortened(detail["input"]), expected=expected)
 
 
-class _Dumper(yaml.SafeDumper):
+# libyaml writes the same documents some six times as fast; PyYAML may have been built without it.
+_Writer: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_Writer):  # type: ignore[misc]
     """SafeDumper that escapes the line breaks of Unicode, which PyYAML writes as they are and reads as spaces."""
 
 

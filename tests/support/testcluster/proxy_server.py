@@ -70,6 +70,9 @@ class ProxyServer:
         self._light.set()
         await self.for_watches("", self.cut, all_streams=True)
         await self._runner.cleanup()
+        # What is still to be sent to a client that does not read would hold its connection open.
+        for client in self._clients:
+            client.abort()
         await self._session.close()
         # TLS connections close in later turns of the loop.
         await asyncio.sleep(0.1)

@@ -8,7 +8,7 @@ from lightcompute.api import labels
 from lightcompute.api.status import Attempt
 from lightcompute.core.decide import decide
 from lightcompute.core.progress import MOST_SAVES, Progress
-from lightcompute.core.snapshot import SeenUpkeep, UpkeepState
+from lightcompute.core.snapshot import ChildState, SeenUpkeep, UpkeepState
 from lightcompute.testing.builders import (
     a_child,
     a_run,
@@ -17,8 +17,10 @@ from lightcompute.testing.builders import (
     an_ended_attempt,
     at,
 )
+from runcontract.bounds import MAX_COUNT
 from runcontract.losses import Loss
 from runcontract.progress import Saved, Started
+from runcontract.results import TerminationMessage
 
 
 def saved(step: int, *, loss: float = 1.0, kept: tuple[int, ...] = ()) -> Saved:
@@ -120,3 +122,13 @@ def test_a_run_whose_storage_outlives_no_attempt_is_told_so() -> None:
     assert "the next one begins at step 0" in told(storage={"ephemeral": {}})
     assert "step 0" not in told(storage={"s3": {"bucket": "abc"}})
     assert "step 0" not in told(storage={"persistentVolumeClaim": {"claimName": "runs"}})
+
+
+def test_the_step_that_was_reached_is_known_though_the_end_of_the_log_was_not_read() -> None:
+    for step, reached in ((16, 16), (0, 15), (10**400, MAX_COUNT)):
+        word = TerminationMessage(exit_code=13, reason="Preempted", message="saved", step=step)
+        child = a_child(
+            state=ChildState.EXITED, exit_code=13, termination=word, progress=heard(saved(15)), end_time=at(60),
+        )  # fmt: skip
+        decision = decide(a_snapshot(a_run().with_attempts(a_running_attempt()), child, now=at(60)))
+        assert decision.status.attempts[0].last_step == reached

@@ -77,10 +77,15 @@ def measured(attempt: Attempt, child: Child, snapshot: Snapshot) -> Attempt:
     return revised(
         attempt,
         first_step=first,
-        last_step=progress.step,
+        # The last lines of a log may be gone with its pod; the last word stays with its status.
+        last_step=max(progress.step, _step_in_last_word(child)),
         tokens_per_second=progress.stepped.tokens_per_second if progress.stepped else None,
         fruitful=progress.started is not None and saved > first,
     )
+
+
+def _step_in_last_word(child: Child) -> int:
+    return 0 if child.termination is None else min(child.termination.step, MAX_COUNT)
 
 
 def trainer_status(progress: Progress, run: TrainingRun, now: datetime) -> TrainerStatus:

@@ -48,13 +48,6 @@ async def reached(
         await there.client.close()
 
 
-async def check_at_hand(remote: Remote, run: TrainingRun, attempt: int, command: str) -> None:
-    """Raises ClusterRefusal for an attempt in a cluster that this kubeconfig does not lead to, with the command for there."""
-    nowhere = OtherCluster()
-    async with reached(remote, run, attempt, nowhere, own_kubeconfig=None, command=command):
-        pass
-
-
 async def _whereabouts(remote: Remote, attempt: Attempt) -> Whereabouts | None:
     """Where its pods are; None beside the run, and where nobody can tell: then a person finds out that there is no pod."""
     if attempt.whereabouts is not None:

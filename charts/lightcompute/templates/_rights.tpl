@@ -32,10 +32,14 @@
 - apiGroups: [""]
   resources: [pods/log]
   verbs: [get]
-# The order that a trainer is given, and the names by which ranks and TensorBoard are reached: made, recognised as ours, removed.
+# The order that a trainer is given: made, recognised as ours, removed.
 - apiGroups: [""]
-  resources: [configmaps, services]
+  resources: [configmaps]
   verbs: [get, create, delete]
+# The names by which ranks and TensorBoard are reached: the same, and watched, so that the curves of what runs can be reached.
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, delete]
 # Whether the claims that a run names exist, before anything is started.
 - apiGroups: [""]
   resources: [persistentvolumeclaims]

@@ -126,6 +126,10 @@ class Reason(Word):
         "AttemptStopping",
         "The attempt was asked to save and leave; the time of grace is running.",
     )
+    CURVES_NOT_SERVED = (
+        "CurvesNotServed",
+        "The cluster refused the Service of TensorBoard; the run goes on without, and `lightcompute tensorboard` shows its curves all the same.",
+    )
     NO_ATTEMPT = "NoAttempt", "Nothing of the run is alive, and nothing costs money."
     UNRECORDED_CHILD = (
         "UnrecordedChild",

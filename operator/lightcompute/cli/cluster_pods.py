@@ -18,7 +18,7 @@ from lightcompute.kube.faults import NotFound
 from lightcompute.kube.manifests.pod import TENSORBOARD_PORT
 from lightcompute.kube.observed import SeenPod, kept_pod
 from lightcompute.kube.paths import PODS
-from lightcompute.kube.remote import Remote, TrainerPod
+from lightcompute.kube.remote import Remote
 from lightcompute.kube.remote_curves import viewing
 from lightcompute.kube.remote_faults import ClusterRefusal
 from lightcompute.kube.remote_forward import forwarding
@@ -100,8 +100,8 @@ async def _curves_there(remote: Remote, run: TrainingRun, port: int) -> None:
     """In the cluster where its pods are."""
     if any(attempt.is_live for attempt in run.status.attempts):
         pod = await _pod_with_curves(remote, run)
-        await _forward(remote, pod.seen, port)
-        click.echo(f"The attempt has ended, and TensorBoard with it: {pod.seen.name} is gone.")
+        await _forward(remote, pod, port)
+        click.echo(f"The attempt has ended, and TensorBoard with it: {pod.name} is gone.")
         return
     _note(
         f"{run.metadata.name} does not run now. A pod that reads its storage shows its curves, "
@@ -142,21 +142,21 @@ async def _end_of(remote: Remote, pod: SeenPod) -> None:
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def _pod_with_curves(remote: Remote, run: TrainingRun) -> TrainerPod:
+async def _pod_with_curves(remote: Remote, run: TrainingRun) -> SeenPod:
     """The first pod of the live attempt, of which there is one. Raises ClusterRefusal that says what is missing."""
     name = run.metadata.name
     live = next(each for each in run.status.attempts if each.is_live)
     pods = await remote.pods(run.metadata.uid, live.number)
-    first = next((pod for pod in pods if pod.seen.index == 0 and not pod.seen.is_over), None)
+    first = next((pod for pod in pods if pod.index == 0 and not pod.is_over), None)
     if first is None:
         raise _no_curves(name, f"no pod of attempt {live.number} yet", "one that runs")
     if not first.serves_curves:
         raise _no_curves(
-            name, f"no container tensorboard in {first.seen.name}", "one beside the trainer"
+            name, f"no container tensorboard in {first.name}", "one beside the trainer"
         )
-    if not first.seen.running:
-        waits = first.seen.waiting or (first.seen.unscheduled or "it has not begun", "")
-        raise _no_curves(name, f"{first.seen.name} waits: {waits[0]}", "a pod that runs")
+    if not first.running:
+        waits = first.waiting or (first.unscheduled or "it has not begun", "")
+        raise _no_curves(name, f"{first.name} waits: {waits[0]}", "a pod that runs")
     return first
 
 

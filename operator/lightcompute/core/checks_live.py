@@ -14,6 +14,7 @@ from lightcompute.api.status import Attempt, AttemptState
 from lightcompute.api.words import Phase
 from lightcompute.core.budget import limit_of, rate_of, renewed_deadline, useful_seconds
 from lightcompute.core.checks_begin import begin_due, renewal
+from lightcompute.core.decision import Action, ServeCurves
 from lightcompute.core.facts import Facts
 from lightcompute.core.ledger import total_cost, total_held
 from lightcompute.core.revise import revised
@@ -145,9 +146,17 @@ def a_live_attempt_goes_on(facts: Facts) -> Verdict | None:
         reason=waits.reason if waits is not None else _why_unseen(child),
         message=waits.message if waits is not None else _running(facts, live, child),
         status=facts.status,
-        actions=renewal(facts, live),
+        actions=(*renewal(facts, live), *_serving(facts, live)),
         look_again_at=min((time for time in times if time and time > facts.now), default=None),
     )
+
+
+def _serving(facts: Facts, live: Attempt) -> tuple[Action, ...]:
+    """Once it runs, and not before: until then there is nothing to see."""
+    child = facts.child
+    if child is None or child.state is not ChildState.RUNNING or child.curves_served is not False:
+        return ()
+    return (ServeCurves(attempt=live.number),)
 
 
 def _why_unseen(child: Child | None) -> Reason:

@@ -59,6 +59,13 @@ class TellAttempt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServeCurves:
+    """Give the TensorBoard of a live attempt the address that it has in its place (a Service)."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReleaseAttempt:
     """Remove what is left of an attempt that is confirmed gone and recorded as ended (Job, ConfigMap, Service); not its folder."""
 
@@ -93,7 +100,9 @@ class ReleaseUpkeep:
     number: int
 
 
-AttemptAction = StartAttempt | StopAttempt | RenewDeadline | TellAttempt | ReleaseAttempt
+AttemptAction = (
+    StartAttempt | StopAttempt | RenewDeadline | TellAttempt | ServeCurves | ReleaseAttempt
+)
 Action = AttemptAction | StartUpkeep | ReleaseUpkeep | DeleteRun | LetGo
 
 

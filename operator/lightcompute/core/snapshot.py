@@ -76,6 +76,8 @@ class Child:
     """Seconds from its start after which the place ends it by itself, as the place has it now; None where it has none."""
     requests: tuple[str, str] | None = None
     """What it was told that people want of it: checkpoint-now and pins; None where that is not told in this way."""
+    curves_served: bool | None = None
+    """Whether its TensorBoard has its address; None where it needs none, or none can be given."""
     keeps_deadlines: bool = True
     """Whether the place ends attempts at a deadline, and can be told of another."""
     progress: Progress | None = None

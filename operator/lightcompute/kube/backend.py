@@ -25,6 +25,7 @@ from lightcompute.core.decision import (
     ReleaseAttempt,
     ReleaseUpkeep,
     RenewDeadline,
+    ServeCurves,
     StartAttempt,
     StartUpkeep,
     StopAttempt,
@@ -36,6 +37,7 @@ from lightcompute.kube.atlas import Atlas
 from lightcompute.kube.children import attempts_of
 from lightcompute.kube.client import ClusterClient, Heard
 from lightcompute.kube.cluster_site import Site
+from lightcompute.kube.curves_services import way_to_curves
 from lightcompute.kube.events import EventRecorder
 from lightcompute.kube.faults import NotFound
 from lightcompute.kube.holding import Holder
@@ -145,7 +147,7 @@ class KubeBackend:
             now=self._client.now(),
             children=children,
             upkeep=await self._upkeeps.seen(run),
-            tensorboard_url=self._tensorboard(run, children),
+            tensorboard_url=way_to_curves(run, children),
             faults=faults,
             allowances=self.accounts.allowances(run),
             grace_seconds=self._settings.grace_seconds,
@@ -245,6 +247,10 @@ class KubeBackend:
                 await self._site(run, attempt).performer.renew(run, attempt, deadline_seconds)
             case TellAttempt(attempt=attempt):
                 await self._site(run, attempt).performer.tell(run, action)
+            case ServeCurves(attempt=attempt):
+                trouble = await self._site(run, attempt).curves.serve(run, attempt)
+                if trouble is not None:
+                    self.events.add(run, trouble)
             case ReleaseAttempt(attempt=attempt):
                 await self._release(run, attempt)
 
@@ -376,13 +382,6 @@ class KubeBackend:
         ended = newest.number - 1 if newest.is_live else newest.number
         for site in self._sites():
             site.settle(run.metadata.uid, ended)
-
-    def _tensorboard(self, run: TrainingRun, children: tuple[Child, ...]) -> str | None:
-        if not run.spec.tensorboard.enabled:
-            return None
-        if not any(child.state is ChildState.RUNNING for child in children):
-            return None
-        return f"lightcompute tensorboard {run.metadata.name} -n {run.metadata.namespace}"
 
 
 def _recorded(run: TrainingRun, attempt: int) -> Attempt | None:

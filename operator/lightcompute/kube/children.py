@@ -52,6 +52,8 @@ class Seen:
     job: SeenJob | None = None
     pods: tuple[SeenPod, ...] = ()
     departed: tuple[SeenPod, ...] = ()
+    curves_served: bool | None = None
+    """Whether its TensorBoard has its Service; None where it is not to have one."""
     held: bool = False
     """Whether it held its place at some time, as its record says."""
     told: str = ""
@@ -116,6 +118,7 @@ def child_of(seen: Seen, heard: Heard, *, through_torchrun: bool, now: datetime)
         stopping_time=_stopping_time(seen),
         deadline_seconds=deadline_of(seen),
         requests=_requests(seen),
+        curves_served=seen.curves_served,
         progress=heard.progress,
         # The first rank has nothing to tell before the last one is there: that is no silence.
         heard_until=heard.until if _has_begun(seen) else None,

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from lightcompute.api import labels
 from lightcompute.kube.client import ClusterClient, Document
+from lightcompute.kube.curves_services import CurvesServices
 from lightcompute.kube.family import Family
 from lightcompute.kube.logs import TrainerLogs
-from lightcompute.kube.observed import SeenJob, SeenPod, kept_job, kept_pod
-from lightcompute.kube.paths import JOBS, PODS
+from lightcompute.kube.observed import (
+    TENSORBOARD,
+    SeenJob,
+    SeenPod,
+    SeenService,
+    kept_job,
+    kept_pod,
+    kept_service,
+)
+from lightcompute.kube.paths import JOBS, PODS, SERVICES, Kind
 from lightcompute.kube.performing import Performer
 from lightcompute.kube.pools import Home
 from lightcompute.kube.reflector import Reflector
@@ -38,11 +47,13 @@ class Site:
         self.logs = TrainerLogs(
             client, reads_per_second=settings.log_reads_per_second, changed=wake
         )
-        self.sight = Sight(client, self.family, self.logs, home)
+        self.curves = CurvesServices(client, self.family, home, made=self._service_made)
+        self.sight = Sight(client, self.family, self.logs, self.curves, home)
         self.performer = Performer(client, settings, self.family, home, made=self._job_made)
         self.tender = Tender(client, settings, home)
         self._jobs: dict[str, Reflector[SeenJob]] = {}
         """The watches of Jobs, by what they watch."""
+        self._services: dict[str, Reflector[SeenService]] = {}
         self.selector = OURS + (f",{labels.ORIGIN}={home.origin}" if home.origin else "")
         namespaces: Iterable[str | None] = settings.namespaces or (None,)
         if home.namespace is not None:
@@ -66,15 +77,22 @@ class Site:
             changed=self.family.pod_changed,
             selector=self.selector,
         )
+        services: Reflector[SeenService] = Reflector(
+            self.client,
+            SERVICES.within(namespace),
+            keep=kept_service,
+            changed=self.family.service_changed,
+            selector=f"{self.selector},{labels.PURPOSE}={TENSORBOARD}",
+        )
         self._jobs[JOBS.within(namespace)] = jobs
-        return jobs, pods
+        self._services[SERVICES.within(namespace)] = services
+        return jobs, pods, services
 
     def _job_made(self, document: Document) -> None:
-        """We created a Job: whichever watch will tell of it takes it in."""
-        namespace = document["metadata"]["namespace"]
-        for path, jobs in self._jobs.items():
-            if path in {JOBS.within(None), JOBS.within(namespace)}:
-                jobs.made(document)
+        _take_in(self._jobs, JOBS, document)
+
+    def _service_made(self, document: Document) -> None:
+        _take_in(self._services, SERVICES, document)
 
     @property
     def is_synced(self) -> bool:
@@ -89,3 +107,12 @@ class Site:
         """The end of `attempt` and all before it is on record: the last states and logs of their pods are forgotten."""
         for pod_uid in self.family.settle(run_uid, attempt):
             self.logs.forget(pod_uid)
+        self.curves.forget(run_uid, attempt)
+
+
+def _take_in(watches: Mapping[str, Reflector[Any]], kind: Kind, document: Document) -> None:
+    """We created it: whichever watch will tell of it takes it in."""
+    namespace = document["metadata"]["namespace"]
+    for path, watch in watches.items():
+        if path in {kind.within(None), kind.within(namespace)}:
+            watch.made(document)

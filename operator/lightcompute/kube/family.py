@@ -1,11 +1,11 @@
-"""The Jobs and pods of all runs, by run: kept by watches, with the last state of pods that went, and who is to be woken by a change."""
+"""Jobs, pods and TensorBoard's Services of all runs, by run: kept by watches, with the last state of pods that went, and who is woken by a change."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lightcompute.kube.observed import Owner, SeenJob, SeenPod
+from lightcompute.kube.observed import Owner, SeenJob, SeenPod, SeenService
 
 
 @dataclass(kw_only=True, slots=True)
@@ -14,13 +14,14 @@ class Children:
 
     jobs: dict[str, SeenJob] = field(default_factory=dict)
     pods: dict[str, SeenPod] = field(default_factory=dict)
+    services: dict[str, SeenService] = field(default_factory=dict)
     departed: dict[str, SeenPod] = field(default_factory=dict)
     """Pods that are gone, as they were last. Only until the end of their attempt is on record."""
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing."""
-        return not (self.jobs or self.pods or self.departed)
+        return not (self.jobs or self.pods or self.services or self.departed)
 
 
 class Family:
@@ -60,6 +61,18 @@ class Family:
             room.departed[pod.uid] = pod
         if before != after:
             self._changed(pod.owner)
+
+    def service_changed(self, before: SeenService | None, after: SeenService | None) -> None:
+        """A watch of Services says so. Who is looked at for it is only a run that lost one."""
+        service = after or before
+        if service is None:
+            return
+        services = self._room(service.owner).services
+        if after is not None:
+            services[after.uid] = after
+        else:
+            services.pop(service.uid, None)
+            self._changed(service.owner)
 
     def settle(self, run_uid: str, attempt: int) -> tuple[str, ...]:
         """The end of `attempt` and all before it is on record: their departed pods are forgotten. UIDs of their pods."""

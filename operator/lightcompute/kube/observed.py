@@ -14,6 +14,8 @@ MAX_EXECUTION = "kueue.x-k8s.io/max-exec-time-seconds"
 """Label by which Kueue takes a Job back for good after so many seconds in which it was admitted."""
 TRAINER = "trainer"
 """Name of the container that trains."""
+TENSORBOARD = "tensorboard"
+"""Name of the container beside it that serves its curves."""
 _HARMLESS = frozenset({"", "PodInitializing", "ContainerCreating", "CrashLoopBackOff"})
 """Waits that keep nothing else from beginning; only a sidecar is started again after a crash."""
 
@@ -103,11 +105,30 @@ class SeenPod:
     finished_time: datetime | None
     """When its last container ended; None while any is last known to run."""
     image_id: str
+    serves_curves: bool
+    """Whether TensorBoard stands beside the trainer in it."""
 
     @property
     def is_over(self) -> bool:
         """Whether nothing of it runs or will run again."""
         return self.phase in {"Succeeded", "Failed"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeenService:
+    """What we keep of a Service: that it is there."""
+
+    uid: str
+    owner: Owner
+    deleting: bool
+
+
+def kept_service(document: Document) -> SeenService:
+    """The facts of a Service of ours."""
+    metadata = document["metadata"]
+    return SeenService(
+        uid=metadata["uid"], owner=_owner(metadata), deleting="deletionTimestamp" in metadata
+    )
 
 
 def kept_job(document: Document) -> SeenJob:
@@ -174,6 +195,9 @@ def kept_pod(document: Document) -> SeenPod:
         ended=_termination(state.get("terminated")),
         finished_time=_finished(states),
         image_id=trainer.get("imageID") or "",
+        serves_curves=any(
+            each.get("name") == TENSORBOARD for each in spec.get("initContainers") or ()
+        ),
     )
 
 

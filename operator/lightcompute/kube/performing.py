@@ -18,14 +18,15 @@ from lightcompute.backend import TemporaryFault
 from lightcompute.core.decision import StartAttempt, TellAttempt
 from lightcompute.kube.children import late_seconds
 from lightcompute.kube.client import ClusterClient, Document
+from lightcompute.kube.creating import created
 from lightcompute.kube.family import Family
-from lightcompute.kube.faults import AlreadyExists, NotFound
+from lightcompute.kube.faults import NotFound
 from lightcompute.kube.manifests import manifests_of
 from lightcompute.kube.manifests.attempt import ORDER
 from lightcompute.kube.manifests.marks import name_of
-from lightcompute.kube.manifests.pod import RENDEZVOUS, TENSORBOARD
-from lightcompute.kube.observed import TRAINER, SeenJob
-from lightcompute.kube.paths import CONFIG_MAPS, JOBS, PODS, SERVICES, Kind
+from lightcompute.kube.manifests.pod import RENDEZVOUS
+from lightcompute.kube.observed import TENSORBOARD, TRAINER, SeenJob
+from lightcompute.kube.paths import CONFIG_MAPS, JOBS, PODS, SERVICES
 from lightcompute.kube.pools import Home, Pool
 from lightcompute.kube.settings import OperatorSettings
 
@@ -64,10 +65,10 @@ class Performer:
         start = _as_recorded(run, start, self._settings)
         manifests = manifests_of(run, start, self._settings, pool=pool, home=self._home)
         for config_map in manifests.config_maps:
-            await self._create(CONFIG_MAPS, config_map)
+            await created(self._client, CONFIG_MAPS, config_map)
         for service in manifests.services:
-            await self._create(SERVICES, service)
-        job = await self._create(JOBS, manifests.job)
+            await created(self._client, SERVICES, service)
+        job = await created(self._client, JOBS, manifests.job)
         if job is not None:
             self._made(job)
 
@@ -122,29 +123,9 @@ class Performer:
             await self._client.delete(CONFIG_MAPS.named(namespace, name_of(run, attempt, ORDER)))
         if run.spec.trainer.num_nodes > 1:
             await self._client.delete(SERVICES.named(namespace, name_of(run, attempt, RENDEZVOUS)))
-        if run.spec.tensorboard.enabled:
+        if run.spec.tensorboard.enabled or self._is_served(run, attempt):
             await self._client.delete(SERVICES.named(namespace, name_of(run, attempt, TENSORBOARD)))
         await self._client.delete(JOBS.named(namespace, name_of(run, attempt, TRAINER)))
-
-    async def _create(self, kind: Kind, document: Document) -> Document | None:
-        """Creates `document`; where something of its name exists, that must be ours and of this attempt. None then."""
-        metadata = document["metadata"]
-        namespace, name = metadata["namespace"], metadata["name"]
-        with suppress(AlreadyExists):
-            return await self._client.create(kind.within(namespace), document)
-        existing = await self._client.get(kind.named(namespace, name))
-        marks = existing["metadata"].get("labels") or {}
-        same = all(
-            marks.get(mark) == metadata["labels"][mark]
-            for mark in (labels.RUN_UID, labels.ATTEMPT, labels.PURPOSE)
-        )
-        if not same:
-            raise TemporaryFault(
-                f"{kind.plural}/{name} in {namespace} exists and belongs to something else: delete or rename it"
-            )
-        if existing["metadata"].get("deletionTimestamp"):
-            raise TemporaryFault(f"{kind.plural}/{name} in {namespace} is still being deleted")
-        return None
 
     async def _delete_pods(self, run: TrainingRun, attempt: int, grace_seconds: int) -> None:
         pods = self._family.of(run.metadata.uid).pods.values()
@@ -157,6 +138,11 @@ class Performer:
                 if pod.owner.attempt == attempt and not pod.is_over
             )
         )
+
+    def _is_served(self, run: TrainingRun, attempt: int) -> bool:
+        """Its TensorBoard may have been turned off since it began."""
+        services = self._family.of(run.metadata.uid).services.values()
+        return any(each.owner.attempt == attempt for each in services)
 
     def _job(self, run: TrainingRun, attempt: int) -> SeenJob | None:
         jobs = self._family.of(run.metadata.uid).jobs.values()

@@ -24,16 +24,6 @@ from runcontract.faults import Fault
 
 PAGE = 500
 _NAMES_SHOWN = 20
-TENSORBOARD = "tensorboard"
-"""Name of the container that serves the curves."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainerPod:
-    """A pod of an attempt, and whether it serves curves."""
-
-    seen: SeenPod
-    serves_curves: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,13 +158,13 @@ class Remote:
         told = [_event(document) for document in page.get("items") or ()]
         return tuple(sorted(told, key=lambda event: event.time.timestamp() if event.time else 0.0))
 
-    async def pods(self, run_uid: str, attempt: int) -> tuple[TrainerPod, ...]:
+    async def pods(self, run_uid: str, attempt: int) -> tuple[SeenPod, ...]:
         """The pods of an attempt, by their index."""
         marks = {labels.RUN_UID: run_uid, labels.ATTEMPT: attempt, labels.PURPOSE: "trainer"}
         selector = ",".join(f"{key}={value}" for key, value in marks.items())
         page = await self.client.get(PODS.within(self.namespace), (("labelSelector", selector),))
-        pods = [_pod(document) for document in page.get("items") or ()]
-        return tuple(sorted(pods, key=lambda pod: pod.seen.index))
+        pods = [kept_pod(document) for document in page.get("items") or ()]
+        return tuple(sorted(pods, key=lambda pod: pod.index))
 
     def _read(self, document: Document) -> ReadRun:
         try:
@@ -208,15 +198,6 @@ class Remote:
                 else "`lightcompute list -A` shows the runs of all namespaces.",
             )
         )
-
-
-def _pod(document: Document) -> TrainerPod:
-    spec = document.get("spec") or {}
-    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    return TrainerPod(
-        seen=kept_pod(document),
-        serves_curves=any(each.get("name") == TENSORBOARD for each in containers),
-    )
 
 
 def _event(document: dict[str, Any]) -> ToldEvent:

@@ -18,9 +18,9 @@ import aiohttp
 from lightcompute.api import TrainingRun
 from lightcompute.backend import TemporaryFault
 from lightcompute.kube.client import Document
-from lightcompute.kube.manifests.pod import RESTRICTED, TENSORBOARD
+from lightcompute.kube.manifests.pod import RESTRICTED
 from lightcompute.kube.manifests.storage import bucket_of, output_folder, storage_mounts
-from lightcompute.kube.observed import TRAINER, SeenPod
+from lightcompute.kube.observed import TENSORBOARD, TRAINER, SeenPod
 from lightcompute.kube.remote import Remote
 from lightcompute.kube.remote_reader import (
     Reading,

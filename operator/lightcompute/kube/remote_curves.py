@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 
 from lightcompute.api import TrainingRun
 from lightcompute.kube.client import Document
-from lightcompute.kube.manifests.pod import TENSORBOARD, TENSORBOARD_PORT
+from lightcompute.kube.manifests.pod import TENSORBOARD_PORT
 from lightcompute.kube.manifests.storage import output_folder, storage_mounts
-from lightcompute.kube.observed import SeenPod
+from lightcompute.kube.observed import TENSORBOARD, SeenPod
 from lightcompute.kube.remote import Remote
 from lightcompute.kube.remote_reader import (
     Reading,

@@ -136,9 +136,9 @@ class PodLog:
     async def _pod(self) -> SeenPod | None:
         """The pod, or None where there is none of the attempt."""
         pods = await self._there.pods(self._run.metadata.uid, self._attempt)
-        found = next((pod.seen for pod in pods if pod.seen.index == self._rank), None)
+        found = next((pod for pod in pods if pod.index == self._rank), None)
         if found is None and pods:
-            ranks = ", ".join(str(pod.seen.index) for pod in pods)
+            ranks = ", ".join(str(pod.index) for pod in pods)
             raise ClusterRefusal(
                 Fault(where="--rank", found=str(self._rank), expected=f"one of: {ranks}")
             )
@@ -161,7 +161,7 @@ class PodLog:
 
     async def _has_ended(self, pod: SeenPod) -> bool:
         pods = await self._there.pods(self._run.metadata.uid, self._attempt)
-        now = next((each.seen for each in pods if each.seen.uid == pod.uid), None)
+        now = next((each for each in pods if each.uid == pod.uid), None)
         return now is None or now.is_over or now.ended is not None
 
     async def _stream(self, pod: SeenPod, write: Write, *, follow: bool = False) -> None:

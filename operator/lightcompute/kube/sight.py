@@ -13,6 +13,7 @@ from lightcompute.backend import PermanentFault
 from lightcompute.core.snapshot import Child
 from lightcompute.kube.children import Heard, Seen, child_of
 from lightcompute.kube.client import ClusterClient
+from lightcompute.kube.curves_services import CurvesServices
 from lightcompute.kube.family import Family
 from lightcompute.kube.faults import NotFound
 from lightcompute.kube.logs import TrainerLogs
@@ -32,8 +33,14 @@ class Sight:
     """Sees the attempts of runs in one cluster."""
 
     def __init__(
-        self, client: ClusterClient, family: Family, logs: TrainerLogs, home: Home
+        self,
+        client: ClusterClient,
+        family: Family,
+        logs: TrainerLogs,
+        curves: CurvesServices,
+        home: Home,
     ) -> None:
+        self._curves = curves
         self._client = client
         self._home = home
         self._family = family
@@ -51,6 +58,7 @@ class Sight:
             if not seen.is_gone and not seen.is_queued and _has_not_begun(seen):
                 seen = replace(seen, told=await self._told(seen, recorded))
             heard = await self._heard(run, seen)
+            seen = replace(seen, curves_served=self._curves.served(run, number))
         now = self._client.now()
         return child_of(seen, heard, through_torchrun=uses_torchrun(run), now=now)
 

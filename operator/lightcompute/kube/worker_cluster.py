@@ -49,7 +49,7 @@ _NEEDED: tuple[tuple[str, str, str], ...] = (
     *((verb, "", "pods") for verb in ("list", "watch", "delete")),
     ("get", "", "pods/log"),
     *((verb, "", "configmaps") for verb in ("get", "list", "create", "delete")),
-    *((verb, "", "services") for verb in ("get", "list", "create", "delete")),
+    *((verb, "", "services") for verb in ("get", "list", "watch", "create", "delete")),
     ("get", "", "persistentvolumeclaims"),
     ("list", "", "events"),
 )

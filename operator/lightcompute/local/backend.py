@@ -26,6 +26,7 @@ from lightcompute.core.decision import (
     ReleaseAttempt,
     ReleaseUpkeep,
     RenewDeadline,
+    ServeCurves,
     StartAttempt,
     StartUpkeep,
     StopAttempt,
@@ -158,7 +159,7 @@ class LocalBackend:
                     keep = run.spec.checkpoints.when_deleted == "Retain"
                     self._books.depart(run.metadata.uid, records.now())
                     remove(folder, run_uid=run.metadata.uid, keep_checkpoints=keep)
-                case StartUpkeep() | ReleaseUpkeep() | TellAttempt():
+                case StartUpkeep() | ReleaseUpkeep() | TellAttempt() | ServeCurves():
                     return  # Commands see to that here: nothing of it is seen, so nothing is decided.
                 case LetGo():
                     return  # No finalizers here: a folder is deleted by whoever deletes it.

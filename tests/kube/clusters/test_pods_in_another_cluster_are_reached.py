@@ -49,8 +49,7 @@ def test_a_log_is_followed_in_the_cluster_where_the_pod_is(fleet: Fleet, tmp_pat
     fleet.join(AWAY)
     fleet.reachable(AWAY)
     there = fleet.plane(AWAY).kubeconfig
-    run = fleet.submit("away", {"RUN_SECONDS": 12})
-    run.in_phase("Running")
+    fleet.submit("away", {"NEVER_ENDS": 1}).in_phase("Running")
     refused = lightcompute(fleet, "logs", "away")
     assert refused.returncode == 10
     assert "--cluster-kubeconfig or --cluster-context" in refused.stderr
@@ -68,8 +67,10 @@ def test_a_log_is_followed_in_the_cluster_where_the_pod_is(fleet: Fleet, tmp_pat
     )  # fmt: skip
     assert (seen.returncode, finished(seen.stdout)) == (0, 0)
     assert '"event"' in seen.stdout
+    run = fleet.submit("ending", {"RUN_SECONDS": 10})
+    run.in_phase("Running")
     followed = lightcompute(
-        fleet, "logs", "away", "-f", "--reports", "--cluster-kubeconfig", str(there)
+        fleet, "logs", "ending", "-f", "--reports", "--cluster-kubeconfig", str(there)
     )
     assert (followed.returncode, finished(followed.stdout)) == (0, 1)
     run.in_phase("Succeeded")

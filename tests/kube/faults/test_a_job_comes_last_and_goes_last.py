@@ -55,7 +55,6 @@ def test_a_job_is_made_when_all_that_its_attempt_needs_is_there() -> None:
     assert requests.made == [
         "ConfigMap order",
         "Service rendezvous",
-        "Service tensorboard",
         "Job trainer",
     ]
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 
 from lightcompute.api import labels
 from lightcompute.kube.manifests import Manifests
-from lightcompute.kube.manifests.attempt import order_text
+from lightcompute.kube.manifests.attempt import order_text, service_of_curves
+from lightcompute.kube.pools import Home
 from lightcompute.local.store import order_of
 from lightcompute.testing.builders import RunBuilder, a_run
 from runcontract.document import parse_document, parse_model
@@ -26,6 +27,10 @@ def children(manifests: Manifests) -> tuple[dict[str, Any], ...]:
     return (*manifests.config_maps, *manifests.services, manifests.job)
 
 
+def service_of(run: RunBuilder, attempt: int = 1) -> dict[str, Any]:
+    return service_of_curves(run.build(), attempt, cluster=START.place.cluster, home=Home())
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("attempt", [1, 1_000_000])
 def test_every_name_is_one_that_a_server_takes_at_its_longest(name: str, attempt: int) -> None:
@@ -34,11 +39,12 @@ def test_every_name_is_one_that_a_server_takes_at_its_longest(name: str, attempt
     job = manifests.job["metadata"]["name"]
     # Each rank's pod has the Job's name and its rank as its host name.
     assert LABEL.fullmatch(f"{job}-1023")
-    for service in manifests.services:
+    curves = service_of(run, attempt)
+    for service in (*manifests.services, curves):
         assert SERVICE.fullmatch(service["metadata"]["name"])
     for child in children(manifests):
         assert LABEL.fullmatch(child["metadata"]["name"])
-    names = [child["metadata"]["name"] for child in children(manifests)]
+    names = [child["metadata"]["name"] for child in (*children(manifests), curves)]
     assert len(set(names)) == len(names)
 
 
@@ -68,7 +74,10 @@ def test_children_of_runs_attempts_and_purposes_have_names_of_their_own() -> Non
         child["metadata"]["name"]
         for each in (run, another)
         for attempt in (1, 2)
-        for child in children(rendered(each, start=replace(START, attempt=attempt)))
+        for child in (
+            *children(rendered(each, start=replace(START, attempt=attempt))),
+            service_of(each, attempt),
+        )
     }
     assert len(names) == 2 * 2 * 4
 
@@ -85,9 +94,10 @@ def test_every_child_says_whose_it_is_and_goes_with_its_run() -> None:
 
 
 def test_pods_are_found_by_the_selectors_of_their_services() -> None:
-    manifests = rendered(with_trainer(numNodes=2))
+    run = with_trainer(numNodes=2)
+    manifests = rendered(run)
     marks = manifests.job["spec"]["template"]["metadata"]["labels"]
-    for service in manifests.services:
+    for service in (*manifests.services, service_of(run)):
         selector = dict(service["spec"]["selector"])
         selector.pop("batch.kubernetes.io/job-completion-index", None)
         assert selector.items() <= marks.items()
@@ -166,7 +176,7 @@ def test_a_foreign_program_gets_no_order() -> None:
 
 
 def test_ranks_find_each_other_before_they_are_ready() -> None:
-    manifests = rendered(with_trainer(numNodes=2).with_spec(tensorboard={"enabled": False}))
+    manifests = rendered(with_trainer(numNodes=2))
     [service] = manifests.services
     assert service["spec"]["clusterIP"] == "None"
     assert service["spec"]["publishNotReadyAddresses"]
@@ -181,8 +191,7 @@ def test_ranks_find_each_other_before_they_are_ready() -> None:
 
 
 def test_one_pod_needs_no_rendezvous() -> None:
-    run = with_trainer(numProcPerNode=8).with_spec(tensorboard={"enabled": False})
-    manifests = rendered(run)
+    manifests = rendered(with_trainer(numProcPerNode=8))
     assert manifests.services == ()
     pod = manifests.job["spec"]["template"]["spec"]
     assert "subdomain" not in pod
@@ -190,12 +199,9 @@ def test_one_pod_needs_no_rendezvous() -> None:
 
 
 def test_tensorboard_is_served_from_the_first_rank() -> None:
-    manifests = rendered(with_trainer(numNodes=2))
-    [service] = [
-        each
-        for each in manifests.services
-        if each["metadata"]["labels"][labels.PURPOSE] == "tensorboard"
-    ]
+    run = with_trainer(numNodes=2)
+    manifests, service = rendered(run), service_of(run)
+    assert service["metadata"]["labels"][labels.PURPOSE] == "tensorboard"
     assert service["spec"]["selector"]["batch.kubernetes.io/job-completion-index"] == "0"
     [sidecar] = manifests.job["spec"]["template"]["spec"]["initContainers"]
     [port] = service["spec"]["ports"]
@@ -204,6 +210,5 @@ def test_tensorboard_is_served_from_the_first_rank() -> None:
 
 def test_without_tensorboard_nothing_of_it_is_made() -> None:
     manifests = rendered(with_trainer().with_spec(tensorboard={"enabled": False}))
-    assert manifests.services == ()
     assert "initContainers" not in manifests.job["spec"]["template"]["spec"]
     assert "tensorboard" not in json.dumps(children(manifests))

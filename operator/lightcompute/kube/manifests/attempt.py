@@ -11,13 +11,12 @@ from lightcompute.kube.client import Document
 from lightcompute.kube.manifests.marks import metadata_of
 from lightcompute.kube.manifests.pod import (
     RENDEZVOUS,
-    TENSORBOARD,
     TENSORBOARD_PORT,
     pod_template,
 )
 from lightcompute.kube.manifests.program import MASTER_PORT
 from lightcompute.kube.manifests.storage import bucket_of
-from lightcompute.kube.observed import MAX_EXECUTION, QUEUE, TRAINER
+from lightcompute.kube.observed import MAX_EXECUTION, QUEUE, TENSORBOARD, TRAINER
 from lightcompute.kube.pools import Home, Pool
 from lightcompute.kube.settings import OperatorSettings
 from runcontract.order import Order, OrderStorage, RunIdentity
@@ -27,7 +26,7 @@ ORDER = "order"
 
 @dataclass(frozen=True, kw_only=True)
 class Manifests:
-    """Children of an attempt. What the pods need is created before the Job."""
+    """What the pods of an attempt need, which is created first, and the Job."""
 
     config_maps: tuple[Document, ...]
     services: tuple[Document, ...]
@@ -45,8 +44,6 @@ def manifests_of(
     services: list[Document] = []
     if run.spec.trainer.num_nodes > 1:
         services.append(_rendezvous(run, start, metadata(RENDEZVOUS)))
-    if run.spec.tensorboard.enabled:
-        services.append(_tensorboard(run, start, metadata(TENSORBOARD)))
     return Manifests(
         config_maps=() if run.spec.training is None else (_order(run, metadata(ORDER)),),
         services=tuple(services),
@@ -120,10 +117,10 @@ def _job(run: TrainingRun, start: StartAttempt, metadata: Document, template: Do
     }
 
 
-def _selector(run: TrainingRun, start: StartAttempt) -> dict[str, str]:
+def _selector(run: TrainingRun, attempt: int) -> dict[str, str]:
     return {
         labels.RUN_UID: run.metadata.uid,
-        labels.ATTEMPT: str(start.attempt),
+        labels.ATTEMPT: str(attempt),
         labels.PURPOSE: TRAINER,
     }
 
@@ -137,21 +134,22 @@ def _rendezvous(run: TrainingRun, start: StartAttempt, metadata: Document) -> Do
         "spec": {
             "clusterIP": "None",
             "publishNotReadyAddresses": True,
-            "selector": _selector(run, start),
+            "selector": _selector(run, start.attempt),
             "ports": [{"name": RENDEZVOUS, "port": MASTER_PORT}],
         },
     }
 
 
-def _tensorboard(run: TrainingRun, start: StartAttempt, metadata: Document) -> Document:
+def service_of_curves(run: TrainingRun, attempt: int, *, cluster: str, home: Home) -> Document:
+    """The address of TensorBoard beside `attempt`. It is created when there are curves: a thousand runs that begin at once do not wait for it."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata,
+        "metadata": metadata_of(run, attempt, TENSORBOARD, cluster=cluster, home=home),
         "spec": {
             # One pod needs no address beside its own, and an address costs the API server more than all the rest.
             "clusterIP": "None",
-            "selector": _selector(run, start) | {"batch.kubernetes.io/job-completion-index": "0"},
+            "selector": _selector(run, attempt) | {"batch.kubernetes.io/job-completion-index": "0"},
             "ports": [{"name": TENSORBOARD, "port": TENSORBOARD_PORT, "targetPort": TENSORBOARD}],
         },
     }

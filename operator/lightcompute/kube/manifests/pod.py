@@ -20,7 +20,7 @@ from lightcompute.kube.manifests.storage import (
     storage_mounts,
     storage_volumes,
 )
-from lightcompute.kube.observed import TRAINER
+from lightcompute.kube.observed import TENSORBOARD, TRAINER
 from lightcompute.kube.pools import Home, Pool
 from lightcompute.kube.settings import OperatorSettings
 from runcontract.requests import CHECKPOINT_NOW as CHECKPOINT_NOW_FILE
@@ -29,7 +29,6 @@ from runcontract.requests import PINS
 ORDER_FOLDER = "/var/run/lightcompute"
 _REQUESTS = {CHECKPOINT_NOW_FILE: CHECKPOINT_NOW, PINS: PINNED_CHECKPOINTS}
 """Files in the folder of requests, and the annotations of the pod that they hold."""
-TENSORBOARD = "tensorboard"
 TENSORBOARD_PORT = 6006
 RENDEZVOUS = "rendezvous"
 USER_ID = 65532

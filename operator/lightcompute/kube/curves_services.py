@@ -18,7 +18,7 @@ from lightcompute.kube.paths import SERVICES
 from lightcompute.kube.pools import Home
 
 PATIENCE_SECONDS = 600.0
-"""So long one that was refused is not asked for again."""
+"""So long one that was refused, or is there and not seen, is not asked for again."""
 
 
 class CurvesServices:
@@ -38,13 +38,13 @@ class CurvesServices:
         self._home = home
         self._made = made
         self._clock = clock
-        self._refused_at: dict[tuple[str, int], float] = {}
-        """When one was refused, by run and attempt."""
+        self._asked_at: dict[tuple[str, int], float] = {}
+        """When one was asked for and none was made, by run and attempt."""
 
     def served(self, run: TrainingRun, attempt: int) -> bool | None:
         """Whether `attempt` has its Service.
 
-        None where no pod of it serves curves, while the Service is being deleted, and for a time after one was refused.
+        None where no pod of it serves curves, while the Service is being deleted, and for a time after one was asked for in vain.
         """
         children = self._family.of(run.metadata.uid)
         pods = (pod for pod in children.pods.values() if pod.owner.attempt == attempt)
@@ -52,11 +52,12 @@ class CurvesServices:
             return None
         services = [each for each in children.services.values() if each.owner.attempt == attempt]
         if services:
+            self._asked_at.pop((run.metadata.uid, attempt), None)
             return True if not any(each.deleting for each in services) else None
-        refused_at = self._refused_at.get((run.metadata.uid, attempt))
-        if refused_at is not None and self._clock() - refused_at < PATIENCE_SECONDS:
-            return None
-        return False
+        asked_at = self._asked_at.get((run.metadata.uid, attempt))
+        return (
+            None if asked_at is not None and self._clock() - asked_at < PATIENCE_SECONDS else False
+        )
 
     async def serve(self, run: TrainingRun, attempt: int) -> Event | None:
         """Creates the Service, or finds it. Where it is refused, says so; raises TemporaryFault where that is not known."""
@@ -65,16 +66,19 @@ class CurvesServices:
         try:
             document = await created(self._client, SERVICES, service)
         except (PermanentFault, NameTaken) as fault:
-            self._refused_at[run.metadata.uid, attempt] = self._clock()
+            self._asked_at[run.metadata.uid, attempt] = self._clock()
             reason = Reason.CURVES_NOT_SERVED
             return Event(type="Warning", reason=reason, message=f"{reason.sentence} {fault}")
         if document is not None:
             self._made(document)
+        else:
+            # It is ours and the watch does not tell of it: it will, unless somebody took a label away.
+            self._asked_at[run.metadata.uid, attempt] = self._clock()
         return None
 
     def forget(self, run_uid: str, attempt: int) -> None:
         """The attempt is over."""
-        self._refused_at.pop((run_uid, attempt), None)
+        self._asked_at.pop((run_uid, attempt), None)
 
 
 def way_to_curves(run: TrainingRun, children: tuple[Child, ...]) -> str | None:

@@ -11,7 +11,7 @@ from lightcompute.api import labels
 from lightcompute.kube.client import ClusterClient
 from lightcompute.kube.curves_services import PATIENCE_SECONDS, CurvesServices
 from lightcompute.kube.family import Family
-from lightcompute.kube.faults import Forbidden
+from lightcompute.kube.faults import AlreadyExists, Forbidden
 from lightcompute.kube.observed import SeenService, kept_pod, kept_service
 from lightcompute.kube.pools import Home
 from lightcompute.testing.builders import a_run, a_running_attempt
@@ -19,11 +19,19 @@ from lightcompute.testing.builders import a_run, a_running_attempt
 RUN = a_run().with_metadata(namespace="team-a", uid="uid-1").with_attempts(a_running_attempt())
 
 
-class Refusing:
-    """Stands where a client would, and refuses."""
+class Server:
+    """Stands where a client would: refuses, or has a Service of that name."""
+
+    def __init__(self) -> None:
+        self.there: dict[str, Any] | None = None
 
     async def create(self, path: str, body: Any) -> Any:
-        raise Forbidden("services is forbidden")
+        if self.there is None:
+            raise Forbidden("services is forbidden")
+        raise AlreadyExists("it exists")
+
+    async def get(self, path: str) -> Any:
+        return self.there
 
 
 class Bench:
@@ -33,7 +41,8 @@ class Bench:
         self.now = 0.0
         self.woken: list[str] = []
         self.family = Family(self.woken.append)
-        client = cast("ClusterClient", Refusing())
+        self.server = Server()
+        client = cast("ClusterClient", self.server)
         self.curves = CurvesServices(client, self.family, Home(), clock=lambda: self.now)
 
     def with_pod(self, *beside: str, phase: str = "Running") -> Bench:
@@ -92,6 +101,18 @@ def test_one_that_was_refused_is_asked_for_again_after_a_time() -> None:
     assert "services is forbidden" in told.message
     assert bench.served() is None
     bench.now = PATIENCE_SECONDS
+    assert bench.served() is False
+
+
+def test_one_that_is_ours_and_not_seen_is_not_asked_for_at_every_look() -> None:
+    bench = Bench().with_pod("tensorboard")
+    bench.server.there = {"metadata": {"labels": marks() | {labels.PURPOSE: "tensorboard"}}}
+    assert asyncio.run(bench.curves.serve(RUN.build(), 1)) is None
+    assert bench.served() is None
+    # Once it was seen, its loss is made good at once.
+    bench.family.service_changed(None, a_service())
+    assert bench.served() is True
+    bench.family.service_changed(a_service(), None)
     assert bench.served() is False
 
 

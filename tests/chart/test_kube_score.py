@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.helm_chart import Document, Helm
+from support.helm_chart import CONFIGURATIONS, Document, Helm
 from support.testcluster.binaries import KUBE_SCORE, NoBinaries, binary
 
 _OK = 10
@@ -52,20 +52,6 @@ EXCEPTIONS: dict[Finding, str] = {
         "It lives for seconds, listens on nothing and asks the API server one question."
     ),
 }
-VALUES: dict[str, dict[str, Any]] = {
-    "defaults": {},
-    "namespaces": {"watchNamespaces": ["team-a", "team-b"]},
-    "everything": {
-        "metrics": {
-            "serviceMonitor": {"enabled": True},
-            "alerts": {"enabled": True},
-            "dashboard": {"enabled": True},
-        },
-        "networkPolicy": {"operator": {"enabled": True}},
-        "podDisruptionBudget": {"enabled": True},
-        "replicas": 2,
-    },
-}
 
 
 @pytest.fixture(scope="session")
@@ -101,15 +87,19 @@ def _findings(told: list[dict[str, Any]]) -> Iterator[Finding]:
                 yield kind, name, check["check"]["id"]
 
 
-@pytest.mark.parametrize("values", VALUES)
+@pytest.mark.parametrize("values", CONFIGURATIONS)
 def test_nothing_is_found_but_what_is_meant_to_be_so(
     kube_score: Path, helm: Helm, tmp_path: Path, values: str
 ) -> None:
-    assert judged(kube_score, helm.render(VALUES[values]), tmp_path) - set(EXCEPTIONS) == set()
+    assert (
+        judged(kube_score, helm.render(CONFIGURATIONS[values]), tmp_path) - set(EXCEPTIONS) == set()
+    )
 
 
 def test_every_exception_is_still_needed(kube_score: Path, helm: Helm, tmp_path: Path) -> None:
-    needed = [judged(kube_score, helm.render(values), tmp_path) for values in VALUES.values()]
+    needed = [
+        judged(kube_score, helm.render(values), tmp_path) for values in CONFIGURATIONS.values()
+    ]
     assert set(EXCEPTIONS) - set().union(*needed) == set()
 
 

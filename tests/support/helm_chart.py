@@ -22,6 +22,22 @@ Document = dict[str, Any]
 CHART = CHECKOUT / "charts/lightcompute"
 RELEASE = "lightcompute"
 NAMESPACE = "lightcompute-system"
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "namespaces": {"watchNamespaces": ["team-a", "team-b"]},
+    "everything": {
+        "metrics": {
+            "serviceMonitor": {"enabled": True},
+            "alerts": {"enabled": True},
+            "dashboard": {"enabled": True},
+        },
+        "networkPolicy": {"operator": {"enabled": True}},
+        "podDisruptionBudget": {"enabled": True},
+        "replicas": 2,
+        "trainingClusters": {"enabled": True},
+    },
+}
+"""Values by what they turn on: the chart as it is, in a few namespaces, and with all that is off otherwise."""
 
 
 class Refused(Exception):

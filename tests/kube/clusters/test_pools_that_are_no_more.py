@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.fleets import TYPES, Fleet, lightcompute
+from support.fleets import TYPES, Fleet, candidates, lightcompute
 from support.run_spaces import Run
 from support.testcluster.fleet import CLUSTERS, Pool
 
@@ -127,4 +127,32 @@ def test_another_price_or_selector_leaves_the_run_where_it_is(fleet: Fleet) -> N
     run.delete()
     run.gone()
     assert fleet.jobs(AWAY) == []
+    assert fleet.space.errors == []
+
+
+def test_another_resource_for_its_gpus_ends_no_run_and_gives_no_gpu_away(fleet: Fleet) -> None:
+    fleet.join(AWAY)
+    fleet.reachable(AWAY)
+    run = fleet.submit("before", {"NEVER_ENDS": 1})
+    run.in_phase("Running")
+    # A resource that its nodes do not have: nothing is free, and what runs asked for the one of before.
+    changed(fleet, WAS.document() | {"gpuResource": "example.com/gpu"})
+    wide = fleet.submit("wide", {"RUN_SECONDS": 1}, trainer={"numProcPerNode": 2})
+    waiting = wide.until(lambda status: status.get("reason") == "WaitingForPlace")
+    assert candidates(waiting) == {AWAY: "TooLarge"}
+    pool = status_of(fleet)["nodePools"][0]
+    assert (pool["runningRuns"], pool.get("freeGPUs", 0)) == (1, 0)
+    assert former(fleet) == []
+    # Back again: one of the two is held, as before.
+    changed(fleet, WAS.document())
+    another = fleet.submit("another", {"RUN_SECONDS": 1}, trainer={"numProcPerNode": 2})
+    told = another.until(lambda status: status.get("reason") == "WaitingForPlace")
+    assert "1 GPUs are free" in told["message"]
+    small = fleet.submit("small", {"RUN_SECONDS": 1}, placement={"priority": 5})
+    small.in_phase("Succeeded", seconds=60)
+    assert (run.status["phase"], run.status["restarts"]) == ("Running", 0)
+    run.annotate("lightcompute.dev/stop")
+    run.in_phase("Stopped", "Succeeded", seconds=60)
+    for each in (wide, another):
+        each.in_phase("Succeeded", seconds=60)
     assert fleet.space.errors == []

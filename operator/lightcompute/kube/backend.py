@@ -1,4 +1,4 @@
-"""Clusters as a world for the loop: runs, Jobs and pods are observed from watches, decisions carried out by idempotent requests.
+"""Clusters as a world for the loop: runs and their children are observed from watches, decisions carried out by idempotent requests.
 
 It decides nothing. Watches may lie by omission, so three things are asked of the API server itself: whether an attempt that
 costs money is really gone, whether a run that conflicts has changed, and whether what was to be created exists. What is in a

@@ -1,4 +1,4 @@
-"""Jobs and pods as we keep them: the few facts that say what an attempt is doing. Parsed once, where they come in."""
+"""Jobs, pods and Services as we keep them: the few facts that say what an attempt is doing. Parsed once, where they come in."""
 
 from __future__ import annotations
 

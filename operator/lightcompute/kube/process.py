@@ -252,7 +252,7 @@ class Operator:
             "children": lambda: (
                 ""
                 if all(each.synced.is_set() for each in self._backend.reflectors)
-                else "Jobs and pods are not listed yet"
+                else "Jobs, pods and Services are not listed yet"
             ),
             "budgets": lambda: (
                 ""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import random
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
+from lightgpt.cli.main import main
 from runcontract.environment import ATTEMPT, S3_CREDENTIALS, TERMINATION_LOG
 from runcontract.upkeep import (
     TendedCheckpoint,
@@ -18,6 +22,7 @@ from runcontract.upkeep import (
 )
 from support.checkpoints import save, store_at
 from support.corruption import flipped
+from support.lightgpt_cli import Called
 from support.s3_server import Place
 from support.training import Workshop, order_document
 
@@ -38,20 +43,20 @@ class Run:
             self.folder = place.machine().parent
         self._last_word = self.folder.parent / "last-word"
 
-    def tend(self, task: str, *options: str, attempt: int = 1) -> tuple[int, UpkeepReport]:
-        if self.place is not None:
-            options = (*options, "--s3", json.dumps(self.place.bucket.document()))
+    def tend(
+        self, task: str, *options: str, attempt: int = 1, in_a_process: bool = False
+    ) -> tuple[int, UpkeepReport]:
+        """Exit code and last word; `in_a_process` of its own, as a pod has it, or in the test's, which has imported all of it."""
         variables = {ATTEMPT: str(attempt), TERMINATION_LOG: str(self._last_word)}
         if self.place is not None:
+            options = (*options, "--s3", json.dumps(self.place.bucket.document()))
             variables[S3_CREDENTIALS] = str(self.place.credentials)
-        done = subprocess.run(
-            [sys.executable, "-m", "lightgpt", "tend", task, str(self.folder), "--run-uid", "run-1", *options],
-            env=variables, capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
+        words = ["tend", task, str(self.folder), "--run-uid", "run-1", *options]
+        ended = _in_a_process(words, variables) if in_a_process else _here(words, variables)
         report = read_upkeep_report(self._last_word.read_text("utf-8"))
-        assert report is not None, done.stderr
-        assert report == read_upkeep_report(done.stdout)
-        return done.returncode, report
+        assert report is not None, ended.err
+        assert report == read_upkeep_report(ended.out)
+        return ended.code, report
 
     def steps(self) -> list[int]:
         """Steps that are committed."""
@@ -62,6 +67,27 @@ class Run:
     def damage(self, step: int) -> None:
         folder = self.data / f"step-{step:08d}"
         flipped(folder / "attempt-1" if self.place is not None else folder, random.Random(1))
+
+
+def _in_a_process(words: list[str], variables: dict[str, str]) -> Called:
+    done = subprocess.run(
+        [sys.executable, "-m", "lightgpt", *words],
+        env=variables, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    return Called(done.returncode, done.stdout, done.stderr)
+
+
+def _here(words: list[str], variables: dict[str, str]) -> Called:
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in list(os.environ):
+            patch.delenv(name)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        with pytest.raises(SystemExit) as leaving:
+            main(words)
+    assert isinstance(leaving.value.code, int)
+    return Called(leaving.value.code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -121,7 +147,7 @@ def test_a_later_attempt_that_has_begun_is_left_alone(run: Run, place: Place) ->
     objects = None if run.place is None else place.objects()
     with store_at(checkpoints, attempt=2, keep_latest=10, objects=objects) as store:
         save(store, 50)
-        code, report = run.tend("Prune", "--keep-latest", "1")
+        code, report = run.tend("Prune", "--keep-latest", "1", in_a_process=True)
     assert code == 14
     assert not report.done
     assert run.steps() == [10, 20, 30, 40, 50]
@@ -132,7 +158,7 @@ def test_all_of_a_run_is_deleted_and_a_second_time_is_fine(run: Run) -> None:
         (run.folder / "metrics.csv").write_text("step\n", "utf-8")
     neighbour = run.folder.parent / "neighbour"
     neighbour.mkdir()
-    code, report = run.tend("Delete")
+    code, report = run.tend("Delete", in_a_process=True)
     assert (code, report.done, report.task) == (0, True, UpkeepTask.DELETE)
     assert not run.folder.exists() or run.place is not None
     assert neighbour.exists()

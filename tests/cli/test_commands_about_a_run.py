@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import yaml
@@ -17,16 +18,46 @@ Make = Callable[..., LocalRun]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
-@pytest.fixture
-def ended(local_run: Make) -> LocalRun:
-    run = local_run(steps=6, step_seconds=0.01, save_every=2, chatter=1)
+def carried_out(run: LocalRun) -> LocalRun:
     code, run.said = run.call("--price-per-hour-usd", "100")
     assert code == 0, run.said
     return run
 
 
-def test_a_run_tells_before_and_after(ended: LocalRun) -> None:
-    said = ended.said
+KNOBS: dict[str, Any] = {"steps": 6, "step_seconds": 0.01, "save_every": 2, "chatter": 1}
+
+
+@pytest.fixture
+def ended(local_run: Make) -> LocalRun:
+    """A run of the test's own, which it may change."""
+    return carried_out(local_run(**KNOBS))
+
+
+@pytest.fixture(scope="module")
+def run_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
+    run = LocalRun(tmp_path_factory.mktemp("ended"), **KNOBS)
+    try:
+        yield carried_out(run)
+    finally:
+        run.end()
+
+
+@pytest.fixture
+def looked_at(run_of_all: LocalRun) -> Iterator[LocalRun]:
+    """A run for commands that change nothing of it."""
+    before = files_of(run_of_all)
+    yield run_of_all
+    assert files_of(run_of_all) == before
+
+
+def files_of(run: LocalRun) -> dict[str, bytes]:
+    """What is written of the run; its locks say who acted last."""
+    files = (path for path in run.base.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return {str(path.relative_to(run.base)): path.read_bytes() for path in files}
+
+
+def test_a_run_tells_before_and_after(looked_at: LocalRun) -> None:
+    said = looked_at.said
     before, _, after = said.partition("succeeded:")
     assert "a new run" in before
     assert "threads" in before
@@ -37,23 +68,23 @@ def test_a_run_tells_before_and_after(ended: LocalRun) -> None:
         "bits/byte",
         "It writes",
         "To be at 6",
-        str(ended.folder.status_file),
+        str(looked_at.folder.status_file),
     ):
         assert line in after
     assert "cost" in after
 
 
-def test_the_status_document_is_the_one_of_the_api(ended: LocalRun) -> None:
-    document = yaml.safe_load(ended.folder.status_file.read_text("utf-8"))
+def test_the_status_document_is_the_one_of_the_api(looked_at: LocalRun) -> None:
+    document = yaml.safe_load(looked_at.folder.status_file.read_text("utf-8"))
     status = parse_model(TrainingRunStatus, document)
     assert status.phase is Phase.SUCCEEDED
     assert status.results is not None
-    assert json.loads(ended.ask("status", "--json")[1]) == document
-    assert yaml.safe_load(ended.ask("status", "--yaml")[1]) == document
-    assert yaml.safe_load(ended.ask("status", "-o", "yaml")[1]) == document
+    assert json.loads(looked_at.ask("status", "--json")[1]) == document
+    assert yaml.safe_load(looked_at.ask("status", "--yaml")[1]) == document
+    assert yaml.safe_load(looked_at.ask("status", "-o", "yaml")[1]) == document
 
 
-def test_what_is_known_of_a_run_is_told(ended: LocalRun) -> None:
+def test_what_is_known_of_a_run_is_told(looked_at: LocalRun) -> None:
     expected = {
         "status": ("Succeeded", "6/6", "nats/token", "$0."),
         "explain": ("Succeeded", "Conditions", "Attempts", "Charges"),
@@ -61,13 +92,13 @@ def test_what_is_known_of_a_run_is_told(ended: LocalRun) -> None:
         "logs": ("chatter 0",),
     }
     for verb, words in expected.items():
-        code, said = ended.ask(verb)
+        code, said = looked_at.ask(verb)
         assert code == 0, said
         assert all(word in said for word in words), said
-    assert '"event"' not in ended.ask("logs")[1]
-    assert '"event":"finished"' in ended.ask("logs", "--reports", "--follow")[1]
-    assert "--attempt: found 7; expected one of: 1" in ended.ask("logs", "--attempt", "7")[1]
-    assert "foreign  Succeeded" in ended.call(verb="list", subject="--runs-dir=runs")[1]
+    assert '"event"' not in looked_at.ask("logs")[1]
+    assert '"event":"finished"' in looked_at.ask("logs", "--reports", "--follow")[1]
+    assert "--attempt: found 7; expected one of: 1" in looked_at.ask("logs", "--attempt", "7")[1]
+    assert "foreign  Succeeded" in looked_at.call(verb="list", subject="--runs-dir=runs")[1]
 
 
 @pytest.mark.parametrize(
@@ -85,8 +116,10 @@ def test_what_is_known_of_a_run_is_told(ended: LocalRun) -> None:
         "reproduce",
     ],
 )
-def test_a_run_that_does_not_exist_is_told_with_those_that_do(ended: LocalRun, verb: str) -> None:
-    code, said = ended.call(verb=verb, subject="nobody")
+def test_a_run_that_does_not_exist_is_told_with_those_that_do(
+    looked_at: LocalRun, verb: str
+) -> None:
+    code, said = looked_at.call(verb=verb, subject="nobody")
     assert code == 10
     assert "no run named nobody; expected one of: foreign" in said
     assert "Traceback" not in said
@@ -94,19 +127,19 @@ def test_a_run_that_does_not_exist_is_told_with_those_that_do(ended: LocalRun, v
 
 @pytest.mark.parametrize("verb", ["list", "verify", "now", "prune"])
 def test_checkpoints_of_a_run_that_does_not_exist_are_no_other_runs(
-    ended: LocalRun, verb: str
+    looked_at: LocalRun, verb: str
 ) -> None:
-    code, said = ended.call("nobody", verb="checkpoint", subject=verb)
+    code, said = looked_at.call("nobody", verb="checkpoint", subject=verb)
     assert code == 10
     assert "no run named nobody; expected one of: foreign" in said
 
 
-def test_the_same_file_again_says_that_the_run_is_over(ended: LocalRun) -> None:
-    code, said = ended.call()
+def test_the_same_file_again_says_that_the_run_is_over(looked_at: LocalRun) -> None:
+    code, said = looked_at.call()
     assert code == 0
     assert "is over (Succeeded)" in said
     assert "--name foreign-2" in said
-    assert len(ended.status().attempts) == 1
+    assert len(looked_at.status().attempts) == 1
 
 
 def test_a_deleted_run_leaves_its_checkpoints_where_no_new_run_finds_them(ended: LocalRun) -> None:
@@ -127,8 +160,8 @@ def test_a_run_is_deleted_with_its_checkpoints_on_request(ended: LocalRun) -> No
     assert list((ended.base / "runs").iterdir()) == []
 
 
-def test_a_changed_training_is_refused_by_its_field(ended: LocalRun) -> None:
-    code, said = ended.call("--set", "training.seed=7")
+def test_a_changed_training_is_refused_by_its_field(looked_at: LocalRun) -> None:
+    code, said = looked_at.call("--set", "training.seed=7")
     assert code == 10
     assert "spec.training.seed: found 7; expected 1337" in said
 

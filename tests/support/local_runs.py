@@ -51,6 +51,7 @@ class LocalRun:
         self.folder = RunFolder(base / "runs" / name)
         self.processes: list[subprocess.Popen[str]] = []
         self.said = ""
+        self._read: tuple[tuple[bytes, ...], TrainingRun] | None = None
         variables = [
             {"name": f"FOREIGN_{key.upper()}", "value": str(value)} for key, value in knobs.items()
         ]
@@ -93,7 +94,16 @@ class LocalRun:
         return self.call(*options, verb=verb, subject=self.name)
 
     def run(self) -> TrainingRun:
-        return RunStore(self.folder).read()
+        """What the run's documents say; who waits asks again and again, and the same bytes are parsed once."""
+        before = self._documents()
+        if self._read is None or self._read[0] != before or not before:
+            # Read after `before`: a document that was written meanwhile is read anew the next time.
+            self._read = before, RunStore(self.folder).read()
+        return self._read[1]
+
+    def _documents(self) -> tuple[bytes, ...]:
+        files = (self.folder.run_file, self.folder.status_file)
+        return tuple(file.read_bytes() for file in files if file.exists())
 
     def status(self) -> TrainingRunStatus:
         return self.run().status

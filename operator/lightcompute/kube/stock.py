@@ -178,19 +178,19 @@ class Stock:
         spec = document.get("spec") or {}
         if (document.get("status") or {}).get("phase") in {"Succeeded", "Failed"}:
             return None
-        gpus = tuple(
-            (resource, count)
-            for resource in sorted(self._resources)
-            if (count := _requested(spec, resource)) > 0
-        )
+        marks = document["metadata"].get("labels") or {}
+        run_uid = str(marks.get(labels.RUN_UID, ""))
+        asked = {resource: _requested(spec, resource) for resource in self._resources}
+        if run_uid:
+            asked = _by_any_name(spec, asked)
+        gpus = tuple((resource, count) for resource, count in sorted(asked.items()) if count > 0)
         if not gpus:
             return None
-        marks = document["metadata"].get("labels") or {}
         number = str(marks.get(labels.ATTEMPT, ""))
         return Holding(
             node=spec.get("nodeName") or "",
             gpus=gpus,
-            run_uid=str(marks.get(labels.RUN_UID, "")),
+            run_uid=run_uid,
             attempt=int(number) if number.isascii() and number.isdigit() else 0,
         )
 
@@ -253,6 +253,28 @@ def _requested(spec: Document, resource: str) -> int:
         else:
             largest = max(largest, asked)
     return max(together, largest)
+
+
+def _by_any_name(spec: Document, asked: Mapping[str, int]) -> dict[str, int]:
+    """What a pod of a run holds of each resource of `asked`: it may be from before its pool got another one.
+
+    Its GPUs are those of its node by whatever name. Where it asks for none of these resources, its largest extended one is taken
+    for the GPUs: rather too many than one that is given away twice.
+    """
+    most = max(asked.values(), default=0) or max(
+        (_requested(spec, resource) for resource in _extended(spec)), default=0
+    )
+    return {resource: count or most for resource, count in asked.items()}
+
+
+def _extended(spec: Document) -> set[str]:
+    """Resources of devices that a pod asks for: those with a domain, other than Kubernetes' own."""
+    containers = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
+    given = (container.get("resources") or {} for container in containers)
+    names = {
+        name for each in given for part in each.values() if isinstance(part, dict) for name in part
+    }
+    return {name for name in names if "/" in name and not name.startswith("kubernetes.io/")}
 
 
 def _asked(container: Document, resource: str) -> int:

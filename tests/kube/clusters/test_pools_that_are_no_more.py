@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from support.fleets import TYPES, Fleet, candidates, lightcompute
+from lightcompute.api import labels
+from support.fleets import TYPES, Fleet, lightcompute
 from support.run_spaces import Run
-from support.testcluster.fleet import CLUSTERS, Pool
+from support.testcluster.fleet import CLUSTERS, NAMESPACE, Pool
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -130,29 +131,83 @@ def test_another_price_or_selector_leaves_the_run_where_it_is(fleet: Fleet) -> N
     assert fleet.space.errors == []
 
 
-def test_another_resource_for_its_gpus_ends_no_run_and_gives_no_gpu_away(fleet: Fleet) -> None:
+OTHER_GPU = "example.com/gpu"
+"""What the GPUs of a node are called by a device plugin that was set up anew."""
+
+
+@pytest.fixture
+def renamed_gpus(fleet: Fleet) -> None:
+    """The nodes away offer their GPUs by both names, as far as the scheduler can tell."""
+    api = fleet.plane(AWAY).api
+    for node in api.get("/api/v1/nodes")["items"]:
+        path = f"/api/v1/nodes/{node['metadata']['name']}/status"
+        for part in ("capacity", "allocatable"):
+            api.patch(path, {"status": {part: {OTHER_GPU: "2"}}})
+        undone = {"status": {part: {OTHER_GPU: None} for part in ("capacity", "allocatable")}}
+        fleet.space.stack.callback(api.patch, path, undone)
+
+
+def limits(fleet: Fleet, run: Run) -> Document:
+    """What the pods of its newest attempt are made to ask for."""
+    number = run.status["attempts"][-1]["number"]
+    (job,) = (
+        job
+        for job in fleet.jobs(AWAY)
+        if job["metadata"]["labels"][labels.RUN_UID] == run.uid
+        and job["metadata"]["labels"][labels.ATTEMPT] == str(number)
+    )
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    found: Document = container["resources"]["limits"]
+    return {name: count for name, count in found.items() if name.endswith("/gpu")}
+
+
+def evict(fleet: Fleet, run: Run) -> None:
+    """Asks its only pod away to leave its node."""
+    api, pods = fleet.plane(AWAY).api, f"/api/v1/namespaces/{NAMESPACE}/pods"
+    (pod,) = api.get(pods, labelSelector=f"{labels.RUN_UID}={run.uid}")["items"]
+    name = pod["metadata"]["name"]
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    api.post(f"{pods}/{name}/eviction", eviction)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param((), id="alone"),
+        pytest.param(
+            (WAS.document() | {"name": "none", "nodeSelector": {"no": "such"}},),
+            id="beside a pool of the old resource",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("renamed_gpus")
+def test_gpus_that_get_another_name_stay_held_and_the_next_attempt_asks_by_the_new_one(
+    fleet: Fleet, others: tuple[Document, ...]
+) -> None:
     fleet.join(AWAY)
     fleet.reachable(AWAY)
-    run = fleet.submit("before", {"NEVER_ENDS": 1})
+    run = fleet.submit("before", {"NEVER_ENDS_1": 1, "RUN_SECONDS": 5})
     run.in_phase("Running")
-    # A resource that its nodes do not have: nothing is free, and what runs asked for the one of before.
-    changed(fleet, WAS.document() | {"gpuResource": "example.com/gpu"})
+    changed(fleet, WAS.document() | {"gpuResource": OTHER_GPU, "tolerations": []}, *others)
     wide = fleet.submit("wide", {"RUN_SECONDS": 1}, trainer={"numProcPerNode": 2})
     waiting = wide.until(lambda status: status.get("reason") == "WaitingForPlace")
-    assert candidates(waiting) == {AWAY: "TooLarge"}
+    assert "1 GPUs are free" in waiting["message"]
     pool = status_of(fleet)["nodePools"][0]
-    assert (pool["runningRuns"], pool.get("freeGPUs", 0)) == (1, 0)
+    assert (pool["runningRuns"], pool["freeGPUs"], pool.get("reservedGPUs", 0)) == (1, 1, 0)
     assert former(fleet) == []
-    # Back again: one of the two is held, as before.
-    changed(fleet, WAS.document())
-    another = fleet.submit("another", {"RUN_SECONDS": 1}, trainer={"numProcPerNode": 2})
-    told = another.until(lambda status: status.get("reason") == "WaitingForPlace")
-    assert "1 GPUs are free" in told["message"]
-    small = fleet.submit("small", {"RUN_SECONDS": 1}, placement={"priority": 5})
+    assert run.status["phase"] == "Running"
+    small = fleet.submit("small", {"RUN_SECONDS": 4}, placement={"priority": 5})
+    small.in_phase("Running")
+    assert limits(fleet, small) == {OTHER_GPU: "1"}
     small.in_phase("Succeeded", seconds=60)
-    assert (run.status["phase"], run.status["restarts"]) == ("Running", 0)
-    run.annotate("lightcompute.dev/stop")
-    run.in_phase("Stopped", "Succeeded", seconds=60)
-    for each in (wide, another):
-        each.in_phase("Succeeded", seconds=60)
+    evict(fleet, run)
+    run.until(
+        lambda status: len(status["attempts"]) == 2 and status["phase"] == "Running", seconds=60
+    )
+    assert limits(fleet, run) == {OTHER_GPU: "1"}
+    end = run.in_phase("Succeeded", seconds=60)
+    assert end["attempts"][0]["reason"] == "Evicted"
+    charges = [each["charges"] for each in end["attempts"]]
+    assert [each["ratePerHourUSD"] for charge in charges for each in charge] == ["1.79"] * 2
+    assert wide.in_phase("Succeeded", seconds=60)["attempts"][-1]["reason"] == "Completed"
     assert fleet.space.errors == []

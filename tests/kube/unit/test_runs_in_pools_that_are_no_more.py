@@ -93,6 +93,46 @@ def test_what_has_a_node_is_counted_there_and_kept_nowhere_else() -> None:
     assert (count.room.free, count.reserved, count.runs) == (6, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("others", "asked"),
+    [
+        pytest.param((), {"example.com/gpu": "2"}, id="alone"),
+        pytest.param((L40S,), {"example.com/gpu": "2"}, id="beside a pool of another resource"),
+        pytest.param((L40S,), {"nvidia.com/gpu": "2"}, id="by the pool's own name"),
+        pytest.param(
+            (L40S,), {"nvidia.com/gpu": "2", "example.com/nic": "8"}, id="beside other devices"
+        ),
+    ],
+)
+def test_a_gpu_is_held_by_a_pod_of_a_run_by_whatever_name_it_asked(
+    others: tuple[str, ...], asked: dict[str, str]
+) -> None:
+    """Their pool had another `gpuResource` when its pods were made, which a pool beside it may still have."""
+    pools = (
+        Pool(gpu_type=A100),
+        *(Pool(gpu_type=each, more={"gpuResource": "example.com/gpu"}) for each in others),
+    )
+    cluster = TrainingCluster.model_validate(training_cluster("iad", pools))
+    stock = a_stock(cluster, {"one": A100})
+    marks = {"lightcompute.dev/run-uid": "run-1", "lightcompute.dev/attempt": "1"}
+    spec = {"nodeName": "one", "containers": [{"resources": {"limits": asked}}]}
+    pod = {"metadata": {"labels": marks}, "spec": spec}
+    stock._pod_changed(None, stock._kept_pod(pod))
+    count = stock.counts([a_hold(A100.lower(), A100)])[0]
+    assert (count.room.free, count.reserved, count.runs) == (6, 0, 1)
+    stock._pod_changed(stock._kept_pod(pod), None)
+    assert stock.counts([])[0].room.free == 8
+
+
+def test_a_pod_of_nobody_holds_what_it_asked_for_alone() -> None:
+    stock = a_stock(a_cluster(("a", A100)), {"one": A100})
+    asked = {"resources": {"limits": {"example.com/nic": "2"}}}
+    assert (
+        stock._kept_pod({"metadata": {}, "spec": {"nodeName": "one", "containers": [asked]}})
+        is None
+    )
+
+
 def test_runs_are_told_by_the_name_and_type_that_their_pool_had() -> None:
     pools = pools_of(a_cluster(("a", "H100-80GB"), ("c", L40S)))
     holds = (

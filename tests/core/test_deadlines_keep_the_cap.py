@@ -108,6 +108,16 @@ def test_a_cap_that_a_live_attempt_did_not_have_gives_it_a_deadline() -> None:
     assert told.actions == ()
 
 
+def test_a_deadline_that_could_not_be_moved_is_told_until_it_is() -> None:
+    run = a_run().limited_to(NINE_CENTS).with_attempts(a_running_attempt(price=PRICE))
+    fault = "failed calling webhook"
+    refused = decide(a_snapshot(run, a_child(deadline_fault=fault), now=at(5)))
+    assert f"its deadline could not be moved and is tried again: {fault}" in refused.message
+    assert refused.actions == (RenewDeadline(attempt=1, deadline_seconds=PAID_SECONDS),)
+    kept = a_child(deadline_seconds=PAID_SECONDS, deadline_fault=fault)
+    assert fault not in decide(a_snapshot(run, kept, now=at(6))).message
+
+
 def test_a_cap_that_is_taken_away_takes_the_deadline_away() -> None:
     live = a_running_attempt(price=PRICE, deadline_seconds=PAID_SECONDS)
     run = a_run().with_attempts(live)

@@ -175,6 +175,9 @@ def _running(facts: Facts, live: Attempt, child: Child | None) -> str:
     if live.first_step:
         text += f"; it went on from step {live.first_step}"
         text += f", and does {live.lost_steps} steps again" if live.lost_steps else ""
+    if child is not None and child.deadline_fault and renewal(facts, live):
+        why = cut(" ".join(child.deadline_fault.split()), 400)
+        text += f"; its deadline could not be moved and is tried again: {why}"
     if child is None or child.state is not ChildState.UNKNOWN:
         return text
     why = cut(" ".join(child.waiting.split()), 400)

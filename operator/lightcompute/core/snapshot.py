@@ -80,6 +80,8 @@ class Child:
     """Whether its TensorBoard has its address; None where it needs none, or none can be given."""
     keeps_deadlines: bool = True
     """Whether the place ends attempts at a deadline, and can be told of another."""
+    deadline_fault: str = ""
+    """Why its place could not be told of another deadline when that was tried last; empty where it could, or was not tried."""
     progress: Progress | None = None
     termination: TerminationMessage | None = None
 

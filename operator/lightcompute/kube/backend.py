@@ -342,13 +342,13 @@ class KubeBackend:
         live = run.status.attempts[-1] if run.status.attempts else None
         if live is not None and live.is_live:
             site = self._reached(live)
-            child = self._unseen(live) if site is None else await site.sight.child(run, live.number)
+            child = self._unseen(live) if site is None else await site.child(run, live.number)
             if child is not None:
                 children.append(child)
         seen = {live.number} if live is not None and live.is_live else set[int]()
         for site in self._sites():
             for number in sorted(_numbers(site, uid) - seen):
-                child = await site.sight.child(run, number)
+                child = await site.child(run, number)
                 if child is not None:
                     children.append(child)
                     seen.add(number)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lightcompute.api import labels
+from lightcompute.api.training_run import TrainingRun
+from lightcompute.core.snapshot import Child
 from lightcompute.kube.client import ClusterClient, Document
 from lightcompute.kube.curves_services import CurvesServices
 from lightcompute.kube.family import Family
@@ -102,6 +105,12 @@ class Site:
     async def synced(self) -> None:
         """Returns when every watch has listed what there is: before that nothing is known to be missing."""
         await asyncio.gather(*(reflector.synced.wait() for reflector in self.reflectors))
+
+    async def child(self, run: TrainingRun, number: int) -> Child | None:
+        """What is seen of the attempt `number`, and what became of the last try to move its deadline; None where there is nothing of it."""
+        child = await self.sight.child(run, number)
+        fault = self.performer.deadline_fault(run, number)
+        return replace(child, deadline_fault=fault) if child is not None and fault else child
 
     def settle(self, run_uid: str, attempt: int) -> None:
         """The end of `attempt` and all before it is on record: the last states and logs of their pods are forgotten."""

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from lightcompute.api import labels
 from lightcompute.api.training_run import TrainingRun
-from lightcompute.backend import TemporaryFault
+from lightcompute.backend import PermanentFault, TemporaryFault
 from lightcompute.core.decision import StartAttempt, TellAttempt
 from lightcompute.kube.children import late_seconds
 from lightcompute.kube.client import ClusterClient, Document
@@ -56,6 +56,8 @@ class Performer:
         self._home = home
         self._asked_at: dict[tuple[str, int], float] = {}
         """When Jobs were held by us."""
+        self._deadline_faults: dict[tuple[str, int], str] = {}
+        """Why the deadline of a Job could not be moved, until it is."""
 
     async def start(self, run: TrainingRun, start: StartAttempt, pool: Pool) -> None:
         """Creates the attempt's children on the nodes of `pool`, or finds that they exist. The run is held by our finalizer before.
@@ -101,7 +103,16 @@ class Performer:
         seconds = None
         if deadline_seconds is not None:
             seconds = max(1, deadline_seconds + late_seconds(job, recorded.start_time))
-        await self._client.patch(path, {"spec": {"activeDeadlineSeconds": seconds}})
+        try:
+            await self._client.patch(path, {"spec": {"activeDeadlineSeconds": seconds}})
+        except (TemporaryFault, PermanentFault) as fault:
+            self._deadline_faults[run.metadata.uid, attempt] = str(fault)
+            raise
+        self._deadline_faults.pop((run.metadata.uid, attempt), None)
+
+    def deadline_fault(self, run: TrainingRun, attempt: int) -> str:
+        """Why the deadline of the attempt's Job could not be moved; empty where it could, or was not tried."""
+        return self._deadline_faults.get((run.metadata.uid, attempt), "")
 
     async def tell(self, run: TrainingRun, told: TellAttempt) -> None:
         """Gives the pods their annotations, which the kubelet has in their files within a minute or two."""
@@ -119,6 +130,7 @@ class Performer:
         """Removes what is left of an attempt that is gone. The Job goes last, since it is what the rest is found by."""
         namespace = self._home.namespace_of(run)
         self._asked_at.pop((run.metadata.uid, attempt), None)
+        self._deadline_faults.pop((run.metadata.uid, attempt), None)
         if run.spec.training is not None:
             await self._client.delete(CONFIG_MAPS.named(namespace, name_of(run, attempt, ORDER)))
         if run.spec.trainer.num_nodes > 1:

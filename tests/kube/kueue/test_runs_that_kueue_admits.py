@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from support.run_spaces import Space, a_space
+from support.run_spaces import Run, Space, a_space
 from support.testcluster.jobs import trainer_job
 from support.testcluster.kueue import Kueue, condition
 from support.testcluster.kueue_queues import (
@@ -124,3 +125,58 @@ def test_a_run_that_is_deleted_while_it_waits_leaves_no_workload(
     run.gone()
     workloads = f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{space.namespace}/workloads"
     kueue.api.eventually(workloads, lambda found: not found["items"])
+
+
+@contextmanager
+def away(kueue: Kueue) -> Iterator[None]:
+    """Kueue is away and its webhooks stay: nobody changes a Job meanwhile."""
+    kueue.component.kill()
+    try:
+        yield
+    finally:
+        kueue.component.start()
+        kueue.component.wait_ready()
+
+
+def deadline(run: Run) -> int:
+    """Seconds after which Kubernetes ends its Job."""
+    (job,) = run.jobs
+    return int(job["spec"]["activeDeadlineSeconds"])
+
+
+@pytest.mark.parametrize("limit", ["0.50", "2.00"], ids=["lowered", "raised"])
+def test_a_deadline_that_cannot_be_moved_while_kueue_is_away_is_told_and_moved_when_it_is_back(
+    kueue: Kueue, space: Space, limit: str
+) -> None:
+    run = space.submit("moved", {"NEVER_ENDS": 1}, placement=IN_QUEUE, budget={"limitUSD": "1.00"})
+    before = run.in_phase("Running")["attempts"][0]["deadlineSeconds"]
+    assert deadline(run) == before
+    with away(kueue):
+        run.edit(budget={"limitUSD": limit})
+        told = run.until(lambda status: "failed calling webhook" in status["message"])
+        assert (told["phase"], told["reason"]) == ("Running", "AttemptRunning")
+        assert "its deadline could not be moved" in told["message"]
+        assert deadline(run) == before
+    run.until(lambda status: "webhook" not in status["message"], seconds=90)
+    after = deadline(run)
+    assert after < before if limit == "0.50" else after > before
+    assert run.status["attempts"][0]["deadlineSeconds"] == after
+    assert len(run.status["attempts"]) == 1
+    run.delete()
+    run.gone()
+
+
+def test_a_lowered_cap_stops_the_attempt_though_kueue_is_away(kueue: Kueue, space: Space) -> None:
+    run = space.submit("cut", {"NEVER_ENDS": 1}, placement=IN_QUEUE, budget={"limitUSD": "1.00"})
+    run.in_phase("Running")
+    with away(kueue):
+        run.edit(budget={"limitUSD": "0.030"})
+        # The operator stops it itself: to delete a Job no webhook is asked.
+        space.watch.until(
+            lambda: not [pod for pod in run.pods if pod["status"]["phase"] == "Running"],
+            run.told_in_full,
+            90,
+        )
+    end = run.in_phase("BudgetExhausted", seconds=90)
+    assert float(end["cost"]["spentUSD"]) <= 0.030
+    assert len(end["attempts"]) == 1

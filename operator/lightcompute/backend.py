@@ -6,6 +6,7 @@ those that don't. Whatever it cannot tell for sure it says so (`ChildState.UNKNO
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 from lightcompute.api.reasons import Reason
@@ -21,6 +22,8 @@ class TemporaryFault(Exception):
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.look_again_at: datetime | None = None
+        """When there is to be a look in any case, where that was decided before it happened."""
 
 
 class Conflict(TemporaryFault):

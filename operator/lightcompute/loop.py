@@ -53,6 +53,9 @@ async def _carry_out(backend: Backend, snapshot: Snapshot, decision: Decision) -
     for action in decision.actions:
         try:
             await backend.perform(run, action)
+        except TemporaryFault as fault:
+            fault.look_again_at = decision.look_again_at
+            raise
         except PermanentFault as fault:
             taken_back = (
                 refused(replace(snapshot, run=run), action, str(fault))
@@ -64,7 +67,9 @@ async def _carry_out(backend: Backend, snapshot: Snapshot, decision: Decision) -
             message = f"{type(action).__name__} was refused: {fault}"
             event = Event(type="Warning", reason=fault.reason, message=message)
             await backend.announce(run, (event,))
-            raise TemporaryFault(message) from fault  # a debt: asked again, ever more slowly
+            debt = TemporaryFault(message)  # asked again, ever more slowly
+            debt.look_again_at = decision.look_again_at
+            raise debt from fault
     if changed:
         await backend.announce(run, decision.events)
     return Look(run=run, decision=decision, changed=changed, look_again_at=decision.look_again_at)
@@ -85,11 +90,14 @@ class Loop:
         try:
             done = await look(self._backend, key)
         except TemporaryFault as fault:
+            patient = now + timedelta(seconds=self._wait(key, fault))
+            # What was decided may have its time before that: a cap is kept by a look at the end that it pays for.
+            due = fault.look_again_at or patient
             return Look(
                 run=None,
                 decision=None,
                 changed=False,
-                look_again_at=now + timedelta(seconds=self._wait(key, fault)),
+                look_again_at=min(patient, due) if due > now else patient,
                 fault=str(fault) or type(fault).__name__,
             )
         self._faults.pop(key, None)

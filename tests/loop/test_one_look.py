@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ from lightcompute.api.status import AttemptState, TrainingRunStatus
 from lightcompute.api.training_run import TrainingRun
 from lightcompute.api.words import Phase
 from lightcompute.backend import Conflict, PermanentFault, TemporaryFault
-from lightcompute.core.decision import Action, StopAttempt
+from lightcompute.core.decision import Action, RenewDeadline, StopAttempt
 from lightcompute.loop import Look, Loop, look
-from lightcompute.testing.builders import NOON, a_run, at
+from lightcompute.testing.builders import NOON, a_run, an_offer, at
 from lightcompute.testing.drive import drive
+from lightcompute.testing.trainer import Script
 from lightcompute.testing.troubles import Trouble
 from lightcompute.testing.world import World, a_world
 
@@ -150,3 +152,28 @@ def test_a_world_that_says_when_to_come_again_is_obeyed() -> None:
 
     world = Busy(run=a_run().build())
     assert step(Loop(world), world).look_again_at == at(17)
+
+
+def test_the_end_that_a_cap_pays_for_is_not_slept_over_after_faults() -> None:
+    class Webhooked(World):
+        async def perform(self, run: TrainingRun, action: Action) -> None:
+            if isinstance(action, RenewDeadline):
+                raise TemporaryFault("failed calling webhook")
+            await super().perform(run, action)
+
+    world = Webhooked(
+        run=a_run().limited_to("3.60").build(),
+        script=Script(steps=5000),
+        offers=(an_offer("3.60", any_placement=True),),
+    )
+    loop = Loop(world)
+    while world.run.status.phase != Phase.RUNNING:
+        world.now = step(loop, world).look_again_at or world.now + timedelta(seconds=1)
+    world.edit(budget={"limitUSD": "0.20"})
+    looks = 0
+    while (after := step(loop, world).look_again_at) and world.run.status.phase == Phase.RUNNING:
+        looks += 1
+        world.now = after
+    # 200 s are paid for, of which 31 are held back for the stop.
+    assert (world.now - NOON).total_seconds() == pytest.approx(169, abs=3)
+    assert looks < 12

@@ -167,7 +167,9 @@ def test_a_deadline_that_cannot_be_moved_while_kueue_is_away_is_told_and_moved_w
 
 
 def test_a_lowered_cap_stops_the_attempt_though_kueue_is_away(kueue: Kueue, space: Space) -> None:
-    run = space.submit("cut", {"NEVER_ENDS": 1}, placement=IN_QUEUE, budget={"limitUSD": "1.00"})
+    run = space.submit(
+        "cut", {"NEVER_ENDS": 1, "SILENT": 1}, placement=IN_QUEUE, budget={"limitUSD": "1.00"}
+    )
     run.in_phase("Running")
     with away(kueue):
         run.edit(budget={"limitUSD": "0.030"})

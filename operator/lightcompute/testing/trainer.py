@@ -117,6 +117,9 @@ class SimulatedAttempt:
     obstacle: Obstacle | None = None
     mended_time: datetime | None = None
     """When an obstacle was taken out of its way."""
+    _known: tuple[tuple[object, ...], End] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     @property
     def begin_time(self) -> datetime:
@@ -135,7 +138,24 @@ class SimulatedAttempt:
         return self.script.fates.get(self.order.attempt, Fate())
 
     def end(self) -> End:
-        """How and when it ends, as things stand."""
+        """How and when it ends, as things stand; worked out anew when they have changed, since every look asks many times."""
+        # By identity where nothing has changed: scripts and orders are not compared field by field.
+        things = (
+            self.order,
+            self.script,
+            self.obstacle,
+            self.start_time,
+            self.mended_time,
+            self.first_step,
+            self.deadline_seconds,
+            self.stop_time,
+            self.kill_time,
+        )
+        if self._known is None or self._known[0] != things:
+            self._known = things, self._end()
+        return self._known[1]
+
+    def _end(self) -> End:
         if self.obstacle is not None:
             return self._end_before_it_began()
         script, fate = self.script, self.fate

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,11 @@ class LocalRun:
         return self._read[1]
 
     def _documents(self) -> tuple[bytes, ...]:
-        files = (self.folder.run_file, self.folder.status_file)
-        return tuple(file.read_bytes() for file in files if file.exists())
+        found: list[bytes] = []
+        for file in (self.folder.run_file, self.folder.status_file):
+            with suppress(FileNotFoundError):  # not written yet, or deleted by now
+                found.append(file.read_bytes())
+        return tuple(found)
 
     def status(self) -> TrainingRunStatus:
         return self.run().status

@@ -182,3 +182,18 @@ def test_a_lowered_cap_stops_the_attempt_though_kueue_is_away(kueue: Kueue, spac
     end = run.in_phase("BudgetExhausted", seconds=90)
     assert float(end["cost"]["spentUSD"]) <= 0.030
     assert len(end["attempts"]) == 1
+
+
+def test_a_cap_that_is_raised_outlives_the_time_that_kueue_was_told(
+    kueue: Kueue, space: Space
+) -> None:
+    """Kueue ends the attempt when that is over, which counts as no restart; the next has a time of its own."""
+    given = {"NEVER_ENDS_1": 1, "RUN_SECONDS": 1}
+    run = space.submit("raised", given, placement=IN_QUEUE, budget={"limitUSD": "0.030"})
+    before = run.in_phase("Running")["attempts"][0]["deadlineSeconds"]
+    run.edit(budget={"limitUSD": "1.00"})
+    run.until(lambda status: status["attempts"][0]["deadlineSeconds"] > before)
+    end = run.in_phase("Succeeded", seconds=before + 90)
+    ends = [(each["reason"], each["counts"]) for each in end["attempts"]]
+    assert ends == [("TimeOver", False), ("Completed", False)]
+    assert space.audit() == ()

@@ -82,9 +82,10 @@ def _children(run: Run) -> tuple[str, ...]:
         each for path in paths for each in space.api.get(path, labelSelector=selector)["items"]
     ]
     every = (*found, *run.jobs)
-    return tuple(
-        sorted(f"{_mark(each, labels.PURPOSE)} {_mark(each, labels.ATTEMPT)}" for each in every)
-    )
+    named = (f"{_mark(each, labels.PURPOSE)} {_mark(each, labels.ATTEMPT)}" for each in every)
+    # An attempt that was over before anybody saw it run has no Service of TensorBoard; one of an attempt before may not be left.
+    newest = f"tensorboard {len(run.status.get('attempts', ()))}"
+    return tuple(sorted(name for name in named if name != newest))
 
 
 def _mark(document: dict[str, Any], label: str) -> str:
@@ -146,7 +147,7 @@ _COMPLETED = ("Completed", False)
 
 
 def _left(attempt: int) -> tuple[str, ...]:
-    return (f"order {attempt}", f"tensorboard {attempt}", f"trainer {attempt}")
+    return (f"order {attempt}", f"trainer {attempt}")
 
 
 def _done(*attempts: tuple[str, bool]) -> Outcome:

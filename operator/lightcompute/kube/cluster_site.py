@@ -57,6 +57,7 @@ class Site:
         self._jobs: dict[str, Reflector[SeenJob]] = {}
         """The watches of Jobs, by what they watch."""
         self._services: dict[str, Reflector[SeenService]] = {}
+        """Those of TensorBoard's Services."""
         self.selector = OURS + (f",{labels.ORIGIN}={home.origin}" if home.origin else "")
         namespaces: Iterable[str | None] = settings.namespaces or (None,)
         if home.namespace is not None:
